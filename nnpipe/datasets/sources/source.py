@@ -1,0 +1,75 @@
+"""What every source of data offers: a description before reading, a fingerprint, and its examples in blocks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from nnpipe.spec import Part
+
+Block = tuple[np.ndarray, np.ndarray]  # examples (rows, ...) and labels (rows,)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What can be told of a source before it is read; None where only reading tells.
+
+    shape: of one example, (features,) or (channels, height, width).
+    classes: their number.
+    """
+
+    shape: tuple[int, ...] | None = None
+    classes: int | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source ready to be read, block by block: memory does not grow with the number of examples.
+
+    splits: how many examples the source has by its own split, ``train`` and perhaps ``test``.
+    shape, dtype: of one example as it will be kept.
+    value_range: the smallest and largest value that an example can hold, None where it is not bounded.
+    class_names: one a class, in the order of labels 0, 1, ...
+    blocks: from the name of a split to its (examples, labels) in order, some hundreds or thousands a block.
+    """
+
+    splits: Mapping[str, int]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    value_range: tuple[float, float] | None
+    class_names: tuple[str, ...]
+    blocks: Callable[[str], Iterator[Block]]
+
+
+class Source(Part):
+    """Where data comes from, as a spec says it. ``describe`` and ``files`` are called when planning: nothing heavy."""
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
+    kind: str
+
+    def describe(self, root: Path) -> Description:  # noqa: ARG002 - most sources need no look at the disk
+        """What is known without reading the data. ``root``: the folder that relative paths start from."""
+        return Description()
+
+    def files(self, root: Path) -> list[Path] | None:
+        """The files whose content is the data: hashed into the recipe key. None: they are not there yet.
+
+        Empty for data that the code itself makes.
+        """
+        return []
+
+    def fetch(self, root: Path) -> None:
+        """Bring the files where they belong if they are not there, or raise DataError that says what to put where."""
+
+    @abstractmethod
+    def open(self, root: Path, seed: int) -> Opened:
+        """Check the data's shape and counts, and make it ready to be read.
+
+        Raises:
+            DataError: the data is broken; names the file.
+        """

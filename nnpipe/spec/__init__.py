@@ -1,0 +1,5 @@
+"""The grammar of specs: parts, documents with positions, and how a mistake is told."""
+
+from nnpipe.spec.part import Part, Path, problem, shorthand
+
+__all__ = ["Part", "Path", "problem", "shorthand"]

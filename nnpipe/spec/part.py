@@ -1,0 +1,56 @@
+"""A part of a spec: a frozen pydantic model that refuses unknown keys and names the nearest valid one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+from nnpipe.errors import nearest
+
+Path = tuple[str | int, ...]
+
+
+class Part(BaseModel):
+    """Base of everything that can stand in a spec.
+
+    ``unkeyed`` names the fields that say where a thing lies, not what it is: they are left out of recipe keys.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise problem(
+                        f"unknown key {str(key)!r}",
+                        path=(str(key),),
+                        expected=f"a key of {cls.__name__}",
+                        found=repr(key),
+                        hint=nearest(key, cls.model_fields),
+                    )
+        return data
+
+
+def problem(
+    what: str,
+    *,
+    path: Path = (),
+    expected: str | None = None,
+    found: str | None = None,
+    hint: str | None = None,
+) -> PydanticCustomError:
+    """An error to raise inside a validator. ``path`` leads from the validated part to the culprit."""
+    context = {"what": what, "path": list(path), "expected": expected, "found": found, "hint": hint}
+    return PydanticCustomError("nnpipe", "{what}", context)
+
+
+def shorthand(data: Any) -> Any:
+    """Let a bare word stand for a component with default options: ``onnx`` for ``{kind: onnx}``."""
+    return {"kind": data} if isinstance(data, str) else data

@@ -1,0 +1,93 @@
+"""Files of arrays in HDF5, contiguous and uncompressed, so that any row can be read without its neighbours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from nnpipe.errors import CorruptionError
+from nnpipe.store.canonical import JSON
+
+
+class Hdf5Arrays:
+    """An HDF5 file whose root holds one data set an array; attributes are JSON texts of the root."""
+
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        self._file, self._path = file, path
+
+    @classmethod
+    def open(cls, path: Path) -> Hdf5Arrays:
+        try:
+            return cls(h5py.File(path, "r"), path)
+        except OSError as error:
+            raise CorruptionError("not a readable HDF5 file", where=str(path), found=str(error)) from error
+
+    @classmethod
+    def create(cls, path: Path) -> Hdf5Arrays:
+        return cls(h5py.File(path, "x"), path)
+
+    def names(self) -> list[str]:
+        return sorted(self._file)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._dataset(name).shape)
+
+    def dtype(self, name: str) -> np.dtype:
+        return self._dataset(name).dtype
+
+    def attributes(self) -> dict[str, JSON]:
+        return {name: json.loads(text) for name, text in self._file.attrs.items()}
+
+    def rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        return self._dataset(name)[start:stop]
+
+    def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._file.create_dataset(name, shape=shape, dtype=dtype)
+
+    def write(self, name: str, start: int, values: np.ndarray) -> None:
+        self._dataset(name)[start : start + len(values)] = values
+
+    def set_attributes(self, attributes: Mapping[str, JSON]) -> None:
+        for name, value in attributes.items():
+            self._file.attrs[name] = json.dumps(value, sort_keys=True)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _dataset(self, name: str) -> h5py.Dataset:
+        # A link that leaves the file, and a data set made of other files, could read what it should not.
+        if not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
+            raise CorruptionError("not a data set of this file", where=f"{self._path}:{name}")
+        found = self._file[name]
+        if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+            raise CorruptionError("not a data set of this file", where=f"{self._path}:{name}")
+        return found
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of an HDF5 tree to write: its attributes, data sets and groups, in order."""
+
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+
+def write_tree(path: Path, root: Group) -> None:
+    """Write a whole HDF5 file of nested groups at ``path``, as other programs want it."""
+    with h5py.File(path, "x", track_order=True) as file:
+        _write_group(file, root)
+
+
+def _write_group(target: h5py.Group, group: Group) -> None:
+    for name, value in group.attributes.items():
+        target.attrs[name] = value
+    for name, array in group.arrays.items():
+        target.create_dataset(name, data=array)
+    for name, child in group.groups.items():
+        _write_group(target.create_group(name, track_order=True), child)

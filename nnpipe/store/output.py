@@ -1,0 +1,69 @@
+"""The one way to write an artifact: a stage fills an ``Output``, the store commits it.
+
+Everything written is either logical content (arrays, tensors, JSON values: hashed by value) or an opaque file
+(hashed by bytes). Times and machines have no place in it: the same computation gives the same artifact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from nnpipe.store.arrays import SUFFIXES, ArrayFormat, ArrayWriter, content_digest
+from nnpipe.store.canonical import JSON, canonical_json, digest
+
+
+class Output:
+    """The payload of an artifact being made, in a directory of its own.
+
+    summary: a small JSON mapping of facts, kept in the manifest: what a plan or a listing shows without reading
+    payload. Part of the content.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.summary: dict[str, JSON] = {}
+        self.parts: dict[str, str] = {}
+
+    @contextmanager
+    def arrays(self, name: str, kind: ArrayFormat = "hdf5") -> Iterator[ArrayWriter]:
+        """Stream named arrays into ``name.h5`` or ``name.zarr``; content does not depend on which."""
+        with ArrayWriter(self.directory / f"{name}{SUFFIXES[kind]}", kind) as writer:
+            yield writer
+        self.parts[name] = writer.content
+
+    def tensors(self, name: str, tensors: Mapping[str, np.ndarray], about: JSON = None) -> None:
+        """Write arrays held in memory to ``name.safetensors``; ``about`` is kept in its header."""
+        from safetensors.numpy import save_file
+
+        whole = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
+        # One metadata entry only: the format does not order several.
+        save_file(
+            whole, self.directory / f"{name}.safetensors", metadata={"nnpipe": canonical_json(about).decode()}
+        )
+        self.parts[name] = content_digest(whole, {"about": about})
+
+    def json(self, name: str, value: JSON) -> None:
+        """Write a JSON value to ``name.json``."""
+        (self.directory / f"{name}.json").write_bytes(canonical_json(value) + b"\n")
+        self.parts[name] = digest("nnpipe/json/1", value)
+
+    def file(self, name: str, data: bytes) -> None:
+        """Write an opaque file called ``name``."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        self.claim(name)
+
+    def claim(self, name: str) -> None:
+        """Count the file ``name``, which somebody else wrote into ``directory``, as opaque content."""
+        with open(self.directory / name, "rb") as file:
+            self.parts[name] = hashlib.file_digest(file, "sha256").hexdigest()
+
+    def content(self) -> str:
+        """The content digest of everything written so far."""
+        return digest("nnpipe/content/1", {"parts": self.parts, "summary": self.summary})
