@@ -1,13 +1,13 @@
 """Every error that nnpipe raises on purpose: what was expected, what was found, where, what to do next.
 
-    NnpipeError               exit status 1
-    ├── UsageError            2    the command line, or a call of the Python interface, is wrong
-    │   └── SpecError         2    the spec is wrong; names file, line and column
-    ├── DataError             1    the user's data cannot be read, or is not what the spec says
-    ├── StageError            1    a stage failed
-    ├── StoreError            1    the store cannot be read or written
-    │   └── CorruptionError   3    bytes in the store are not the bytes that were written
-    └── Interrupted           130  the user or the system asked to stop; work is kept
+NnpipeError               exit status 1
+├── UsageError            2    the command line, or a call of the Python interface, is wrong
+│   └── SpecError         2    the spec is wrong; names file, line and column
+├── DataError             1    the user's data cannot be read, or is not what the spec says
+├── StageError            1    a stage failed
+├── StoreError            1    the store cannot be read or written
+│   └── CorruptionError   3    bytes in the store are not the bytes that were written
+└── Interrupted           130  the user or the system asked to stop; work is kept
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""From a spec to a graph of stages, a plan, and its execution. Planning loads neither torch nor Prefect."""

@@ -38,6 +38,23 @@ class Part(BaseModel):
         return data
 
 
+def identity(part: Part) -> dict[str, Any]:
+    """What of ``part`` determines results, as JSON: every field but those that say where a thing lies."""
+    return {
+        name: _identity(getattr(part, name)) for name in type(part).model_fields if name not in part.unkeyed
+    }
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Part):
+        return identity(value)
+    if isinstance(value, list | tuple):
+        return [_identity(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _identity(item) for key, item in value.items()}
+    return value
+
+
 def problem(
     what: str,
     *,

@@ -11,20 +11,22 @@ from typing import Protocol
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.store.output import Output
+from nnpipe.training.watch import Checkpoints
 
 
 class Observer(Protocol):
-    """Somebody who watches stages at work: a terminal, a log, a test."""
+    """Somebody who watches stages at work: a terminal, a log, a test. Called from several threads."""
 
     def started(self, stage: str) -> None: ...
-    def epoch(self, stage: str, record: Mapping[str, float], epochs: int) -> None:
-        """An epoch ended. ``record`` has ``epoch`` (from 1), ``seconds``, ``examples`` and the epoch's measures."""
 
-    def advanced(self, stage: str, done: float, total: float, measures: Mapping[str, float]) -> None:
-        """Within an epoch, or while reading: ``done`` of ``total`` examples; called several times a second at most."""
+    def epoch(self, stage: str, record: Mapping[str, float], epochs: int) -> None:
+        """An epoch ended. ``record``: ``epoch`` (from 1), ``seconds``, ``examples`` and the epoch's measures."""
+
+    def advanced(self, stage: str, done: int, total: int, measures: Mapping[str, float]) -> None:
+        """``done`` of ``total`` examples of the epoch, or of the data being read."""
 
     def finished(self, stage: str, status: str, seconds: float) -> None:
-        """``status``: computed, reused or resumed."""
+        """``status``: computed, reused, resumed or failed."""
 
 
 class Silent:
@@ -32,26 +34,13 @@ class Silent:
 
     def started(self, stage: str) -> None: ...
     def epoch(self, stage: str, record: Mapping[str, float], epochs: int) -> None: ...
-    def advanced(self, stage: str, done: float, total: float, measures: Mapping[str, float]) -> None: ...
+    def advanced(self, stage: str, done: int, total: int, measures: Mapping[str, float]) -> None: ...
     def finished(self, stage: str, status: str, seconds: float) -> None: ...
-
-
-class Checkpoints(Protocol):
-    """Where a stage keeps its state while it is under way. Nothing is pickled."""
-
-    def load(self) -> tuple[dict[str, object], JSON] | None:
-        """The newest whole state: named tensors (numpy) and a JSON document; None if there is none."""
-
-    def save(self, tensors: Mapping[str, object], document: JSON) -> None:
-        """Keep a state; the one before it stays until this one is whole."""
-
-    def due(self) -> bool:
-        """Whether it is time for the next one."""
 
 
 @dataclass
 class Work:
-    """One execution of one stage.
+    """One execution of one stage; also what its training loop watches (``nnpipe.training.watch.Watch``).
 
     stage: its name.
     inputs: the name of an input (``data``, ``model``, ``below``...) -> artifact.
@@ -60,7 +49,7 @@ class Work:
     root: the folder that relative paths in the spec start from.
     device: ``cpu`` or ``cuda``.
     stopping: set when somebody asked to stop; long loops look at it, keep a checkpoint and raise Interrupted.
-    timings: facts about time (a list with the seconds of each epoch, ...) for the recipe record.
+    timings: facts about time (the seconds of each epoch, ...) for the recipe record; no part of the artifact.
     """
 
     stage: str
@@ -73,3 +62,14 @@ class Work:
     observer: Observer = field(default_factory=Silent)
     stopping: Event = field(default_factory=Event)
     timings: dict[str, JSON] = field(default_factory=dict)
+
+    def epoch(self, record: Mapping[str, float], epochs: int) -> None:
+        """Tell the observer that an epoch ended, and note its time."""
+        self.timings.setdefault("epochs", []).append(
+            {key: record[key] for key in ("epoch", "seconds", "examples")}
+        )
+        self.observer.epoch(self.stage, record, epochs)
+
+    def advanced(self, done: int, total: int, measures: Mapping[str, float]) -> None:
+        """Tell the observer how far an epoch, or the reading of data, has come."""
+        self.observer.advanced(self.stage, done, total, measures)

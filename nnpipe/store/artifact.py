@@ -39,9 +39,7 @@ class Manifest:
             "stage": self.stage,
             "content": self.content,
             "parts": self.parts,
-            "files": {
-                name: {"size": size, "sha256": digest} for name, (size, digest) in self.files.items()
-            },
+            "files": {name: {"size": size, "sha256": digest} for name, (size, digest) in self.files.items()},
             "summary": self.summary,
         }
 

@@ -38,13 +38,13 @@ class Hdf5Arrays:
         return tuple(self._dataset(name).shape)
 
     def dtype(self, name: str) -> np.dtype:
-        return self._dataset(name).dtype
+        return np.dtype(self._dataset(name).dtype)
 
     def attributes(self) -> dict[str, JSON]:
         return {name: json.loads(text) for name, text in self._file.attrs.items()}
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        return self._dataset(name)[start:stop]
+        return np.asarray(self._dataset(name)[start:stop])
 
     def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self._file.create_dataset(name, shape=shape, dtype=dtype)

@@ -42,9 +42,7 @@ class Output:
 
         whole = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
         # One metadata entry only: the format does not order several.
-        save_file(
-            whole, self.directory / f"{name}.safetensors", metadata={"nnpipe": canonical_json(about).decode()}
-        )
+        save_file(whole, self.directory / f"{name}.safetensors", metadata={"nnpipe": canonical_json(about).decode()})
         self.parts[name] = content_digest(whole, {"about": about})
 
     def json(self, name: str, value: JSON) -> None:

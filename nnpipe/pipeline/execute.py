@@ -1,0 +1,202 @@
+"""Carrying out a plan, stage by stage: every engine calls ``Execution.execute`` and nothing else.
+
+A stage is looked for in the store, and computed under its key's lock if it is not there. Stages may be executed from
+several threads, each after its inputs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Event
+from typing import Literal
+
+from nnpipe.errors import CorruptionError, Interrupted, NnpipeError, StageError
+from nnpipe.pipeline.graph import Stage
+from nnpipe.pipeline.plan import Plan, input_contents
+from nnpipe.pipeline.recipe import recipe, recipe_key
+from nnpipe.pipeline.run import Run, StageResult
+from nnpipe.pipeline.runtime import Runtime, environment
+from nnpipe.stages.work import Observer, Silent, Work
+from nnpipe.store.artifact import Artifact
+from nnpipe.store.canonical import JSON
+from nnpipe.store.checkpoints import DiskCheckpoints
+from nnpipe.store.store import Record
+
+
+class Execution:
+    """One execution of a plan.
+
+    stopping: set it to stop: stages under way keep a checkpoint and raise Interrupted.
+    """
+
+    def __init__(self, plan: Plan, runtime: Runtime | None = None, observer: Observer | None = None) -> None:
+        self.plan, self.runtime, self.observer = plan, runtime or Runtime(), observer or Silent()
+        self.name = plan.store.runs.name(plan.spec.name)
+        self.stopping = Event()
+        self.results: dict[str, StageResult] = {}
+        self._records: dict[str, Record] = {}
+        self._traceback: str | None = None
+        self._started = time.monotonic()
+        self._started_at = datetime.now(UTC)
+        plan.store.prepare()
+
+    def execute(self, name: str) -> StageResult:
+        """Find or compute the artifact of a stage whose inputs were executed.
+
+        Raises:
+            NnpipeError: it failed; nothing of it is in the store.
+            Interrupted: somebody asked to stop; its checkpoint is kept.
+        """
+        stage, store = self.plan[name].stage, self.plan.store
+        began = time.monotonic()
+        self.observer.started(name)
+        try:
+            if self.stopping.is_set():
+                raise Interrupted(f"stopped before {name}")
+            self._fetch(stage)
+            contents = {done: record.content for done, record in self._records.items()}
+            inputs = input_contents(stage, contents, store, self.plan.root) or {}
+            ingredients = recipe(stage, inputs, store.memo)
+            key = recipe_key(ingredients)
+            record, status = self._obtain(stage, key, ingredients)
+        except BaseException:
+            self.observer.finished(name, "failed", time.monotonic() - began)
+            raise
+        seconds = time.monotonic() - began
+        self._records[name] = record
+        self.results[name] = StageResult(name, key, status, seconds, record.artifact, record.content)
+        self.observer.finished(name, status, seconds)
+        return self.results[name]
+
+    def finish(self, error: BaseException | None = None) -> Run:
+        """Record the run, move ``NAME/latest`` to its model if all went well, and tell what came out."""
+        plan = self.plan
+        order = [planned.stage.name for planned in plan.stages]
+        run = Run(
+            run=self.name,
+            spec=plan.spec.name,
+            status="done" if error is None else "interrupted" if isinstance(error, Interrupted) else "failed",
+            stages=tuple(self.results[name] for name in order if name in self.results),
+            metrics=self._summary("evaluate").get("metrics", {}),
+            report=self._report(),
+            seconds=time.monotonic() - self._started,
+            store=plan.store,
+        )
+        details = {
+            "started": self._started_at.isoformat(timespec="seconds"),
+            "whole_spec": plan.spec.model_dump(mode="json"),
+            "environment": environment(plan.root),
+            "error": None if error is None else str(error),
+            "traceback": self._traceback,
+        }
+        plan.store.runs.put({**run.to_json(), **details})
+        if error is None and "finetune" in self._records:
+            ref, model = f"{plan.spec.name}/latest", self._records["finetune"].artifact
+            if ref not in plan.store.refs or plan.store.refs[ref] != model:
+                plan.store.refs[ref] = model
+        plan.store.remember()
+        return run
+
+    # -- one stage -------------------------------------------------------------------------------------------
+
+    def _fetch(self, stage: Stage) -> None:
+        if stage.source is not None and stage.source.files(self.plan.root) is None:
+            stage.source.fetch(self.plan.root)
+
+    def _obtain(
+        self, stage: Stage, key: str, ingredients: JSON
+    ) -> tuple[Record, Literal["computed", "reused", "resumed"]]:
+        store, forced = self.plan.store, stage.name in self.plan.force
+        record = None if forced else store.find(key)
+        if record:
+            return record, "reused"
+        with store.lock(key):
+            record = None if forced else store.find(key)  # somebody else may have computed it meanwhile
+            if record:
+                return record, "reused"
+            resumed = any(store.workplace(key).glob("checkpoint-*"))
+            return self._compute(stage, key, ingredients), "resumed" if resumed else "computed"
+
+    def _compute(self, stage: Stage, key: str, ingredients: JSON) -> Record:
+        try:
+            return self._run_function(stage, key, ingredients)
+        except CorruptionError as error:
+            # Damage in an input is mended by computing that input again; damage anywhere else is not ours to mend.
+            if not self._mend_inputs(stage):
+                raise StageError(f"{stage.name} met damaged data", where=error.where, found=error.what) from error
+            return self._run_function(stage, key, ingredients)
+
+    def _run_function(self, stage: Stage, key: str, ingredients: JSON) -> Record:
+        store, runtime = self.plan.store, self.runtime
+        module, _, function = stage.function.partition(":")
+        began, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+        with store.output(key) as output:
+            work = Work(
+                stage=stage.name,
+                inputs={name: self._artifact(made_by) for name, made_by in stage.inputs.items()},
+                output=output,
+                seed=stage.seed,
+                root=self.plan.root,
+                checkpoints=DiskCheckpoints(store.workplace(key), runtime.checkpoint_interval),
+                device=runtime.resolve_device(),
+                observer=self.observer,
+                stopping=self.stopping,
+            )
+            runtime.prepare()
+            call: Callable[[object, Work], None] = getattr(importlib.import_module(module), function)
+            self._call(stage, call, work)
+            made = {
+                "run": self.name,
+                "at": at,
+                "seconds": time.monotonic() - began,
+                "device": work.device,
+                "environment": environment(self.plan.root),
+                "inputs": {name: self._records[made_by].artifact for name, made_by in stage.inputs.items()},
+                "timings": work.timings,
+            }
+            return store.commit(output, key, stage.name, ingredients, made)
+
+    def _call(self, stage: Stage, function: Callable[[object, Work], None], work: Work) -> None:
+        try:
+            function(stage.config, work)
+        except NnpipeError:
+            raise
+        except Exception as error:
+            self._traceback = traceback.format_exc()
+            raise StageError(
+                f"stage {stage.name} failed: {type(error).__name__}: {error}",
+                where=str(self.plan.store.runs.path(self.name)),
+                hint="the whole traceback is in that file; finished stages are kept",
+            ) from error
+
+    def _artifact(self, stage: str) -> Artifact:
+        record = self._records[stage]
+        return self.plan.store.artifact(record.artifact, record.made)
+
+    def _mend_inputs(self, stage: Stage) -> bool:
+        """Move damaged inputs to quarantine and compute them again; whether there were any."""
+        mended = False
+        for name in stage.inputs.values():
+            try:
+                artifact = self._artifact(name)
+                for file in artifact.manifest.files:
+                    artifact.verify(file)
+            except CorruptionError:
+                self.plan.store.quarantine(self._records[name].artifact)
+                self.execute(name)
+                mended = True
+        return mended
+
+    # -- what came out ---------------------------------------------------------------------------------------
+
+    def _summary(self, stage: str) -> dict[str, JSON]:
+        return self._artifact(stage).summary if stage in self._records else {}
+
+    def _report(self) -> str | None:
+        if "report" not in self._records:
+            return None
+        return str(self.plan.store.directory(self._records["report"].artifact) / "report.html")

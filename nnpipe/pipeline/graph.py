@@ -1,0 +1,117 @@
+"""From a spec to its stages: what each is given of the spec, and which artifacts it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from nnpipe.datasets.sources.source import Source
+from nnpipe.errors import UsageError, nearest
+from nnpipe.pipeline.spec import Spec
+from nnpipe.spec import Part, identity
+from nnpipe.stages.evaluate import Evaluate
+from nnpipe.stages.export import Export
+from nnpipe.stages.finetune import Finetune
+from nnpipe.stages.ingest import Ingest
+from nnpipe.stages.pretrain import PretrainLayer
+from nnpipe.stages.report import Report, template_digest
+from nnpipe.stages.visualize import Visualize
+from nnpipe.store.canonical import digest
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named function from a part of the spec and input artifacts to one artifact.
+
+    function: ``module:name``, imported when it runs: planning stays light.
+    inputs: the stage's word for an input -> the name of the stage that makes it.
+    source: where the data comes from, for the stage that reads it.
+    """
+
+    name: str
+    function: str
+    config: Part
+    inputs: Mapping[str, str]
+    seed: int
+    source: Source | None = None
+
+
+def stages_of(spec: Spec) -> list[Stage]:
+    """The stages of a spec, each after the stages whose artifacts it reads."""
+    data, model = spec.data, spec.model
+    ingest = Ingest(source=data.source, format=data.format, validation=data.validation, test=data.test)
+    stages = [Stage("ingest", "nnpipe.stages.ingest:ingest", ingest, {}, data.seed, data.source)]
+    pretrained = list(_pretraining(spec))
+    stages += pretrained
+    layers = {stage.name: stage.name for stage in pretrained}
+    read = {"data": "ingest", "model": "finetune"}
+
+    def add(name: str, config: Part, inputs: Mapping[str, str]) -> None:
+        stages.append(Stage(name, f"nnpipe.stages.{name}:{name}", config, inputs, _seed(spec.seed, name)))
+
+    finetune = Finetune(model=model, train=spec.train, scaling=data.scaling, pretrained=len(pretrained))
+    add("finetune", finetune, {"data": "ingest", **layers})
+    add("evaluate", Evaluate(model=model, loss=spec.train.loss), read)
+    add("visualize", Visualize(model=model, pictures=spec.visualize), {**read, "evaluation": "evaluate", **layers})
+    add("export", Export(model=model, formats=spec.export), {"model": "finetune"})
+    results = {"evaluation": "evaluate", "pictures": "visualize", "exports": "export"}
+    report = Report(name=spec.name, description=spec.description, spec=_shown(spec), template=template_digest())
+    add("report", report, {**read, **results, **layers})
+    return stages
+
+
+def _pretraining(spec: Spec) -> Iterable[Stage]:
+    pretrain = spec.pretrain
+    if pretrain is None:
+        return
+    for number, layer in enumerate(pretrain.dense_layers(spec.model), start=1):
+        name = f"pretrain/{number}"
+        config = PretrainLayer(
+            method=pretrain.method,
+            layer=layer,
+            epochs=pretrain.epochs,
+            batch_size=pretrain.batch_size,
+            optimizer=pretrain.optimizer,
+            scaling=spec.data.scaling,
+        )
+        below = {"below": f"pretrain/{number - 1}"} if number > 1 else {}
+        yield Stage(
+            name, "nnpipe.stages.pretrain:pretrain", config, {"data": "ingest", **below}, _seed(spec.seed, name)
+        )
+
+
+def _seed(seed: int, name: str) -> int:
+    """A seed for each stage, so that no two of them draw the same numbers."""
+    return int(digest("nnpipe/seed/1", [seed, name])[:15], 16)
+
+
+def _shown(spec: Spec) -> dict[str, object]:
+    """The spec as a report shows it: without what cannot change a result, or a new format would mean a new report."""
+    whole = identity(spec)
+    del whole["data"]["format"]
+    return whole
+
+
+def needed_for(stages: list[Stage], until: str | None) -> list[Stage]:
+    """The stages that ``until`` needs, itself included; all of them for None.
+
+    Raises:
+        UsageError: there is no such stage.
+    """
+    if until is None:
+        return stages
+    by_name = {stage.name: stage for stage in stages}
+    known_stage(until, by_name)
+    needed, waiting = set(), [until]
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        waiting += by_name[name].inputs.values()
+    return [stage for stage in stages if stage.name in needed]
+
+
+def known_stage(name: str, names: Iterable[str]) -> None:
+    """Refuse a stage that the spec does not have."""
+    if name not in set(names):
+        expected = "one of " + ", ".join(names)
+        raise UsageError(f"no stage {name!r} in this spec", expected=expected, found=name, hint=nearest(name, names))

@@ -1,0 +1,106 @@
+"""What a run would do, found out without doing it: which stages are reused, computed, resumed. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nnpipe.pipeline.graph import Stage, known_stage, needed_for, stages_of
+from nnpipe.pipeline.recipe import recipe, recipe_key, source_digest
+from nnpipe.pipeline.spec import Spec
+from nnpipe.store.canonical import JSON
+from nnpipe.store.store import Record, Store
+
+Status = Literal["reuse", "compute", "resume"]
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage and what would become of it. ``key`` is None while an input is still to be computed."""
+
+    stage: Stage
+    status: Status
+    key: str | None
+    record: Record | None
+
+    def to_json(self) -> JSON:
+        return {
+            "name": self.stage.name,
+            "key": self.key,
+            "status": self.status,
+            "seconds": self.record.made.get("seconds") if self.record else None,
+            "artifact": self.record.artifact if self.record else None,
+            "content": self.record.content if self.record else None,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages of a spec in an order in which they can run.
+
+    root: the folder that relative paths in the spec start from.
+    force: stages to compute even if they could be reused.
+    """
+
+    spec: Spec
+    store: Store
+    root: Path
+    stages: tuple[PlannedStage, ...]
+    force: frozenset[str] = frozenset()
+
+    def __getitem__(self, name: str) -> PlannedStage:
+        return next(planned for planned in self.stages if planned.stage.name == name)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether every stage is reused."""
+        return all(planned.status == "reuse" for planned in self.stages)
+
+
+def make_plan(spec: Spec, store: Store, root: Path, *, until: str | None = None, force: Iterable[str] = ()) -> Plan:
+    """Plan a run of ``spec``, up to the stage ``until``.
+
+    Raises:
+        UsageError: ``until`` or ``force`` names no stage of the spec.
+    """
+    stages = needed_for(stages_of(spec), until)
+    for name in force:
+        known_stage(name, [stage.name for stage in stages])
+    planned: dict[str, PlannedStage] = {}
+    for stage in stages:
+        planned[stage.name] = _plan_stage(stage, planned, store, root, forced=stage.name in set(force))
+    store.remember()
+    return Plan(spec, store, root, tuple(planned.values()), frozenset(force))
+
+
+def input_contents(stage: Stage, contents: dict[str, str], store: Store, root: Path) -> dict[str, str] | None:
+    """The content digest of each input of ``stage``; None while one of them is unknown.
+
+    contents: stage name -> content digest of its artifact, as far as known.
+    """
+    found = {name: contents[made_by] for name, made_by in stage.inputs.items() if made_by in contents}
+    if len(found) < len(stage.inputs):
+        return None
+    if stage.source is not None:
+        files = source_digest(stage.source, root, store.memo)
+        if files is None:
+            return None
+        found["files"] = files
+    return found
+
+
+def _plan_stage(
+    stage: Stage, planned: dict[str, PlannedStage], store: Store, root: Path, *, forced: bool
+) -> PlannedStage:
+    contents = {name: p.record.content for name, p in planned.items() if p.record and p.status == "reuse"}
+    inputs = input_contents(stage, contents, store, root)
+    if inputs is None:
+        return PlannedStage(stage, "compute", None, None)
+    key = recipe_key(recipe(stage, inputs, store.memo))
+    record = None if forced else store.find(key)
+    if record:
+        return PlannedStage(stage, "reuse", key, record)
+    under_way = any(store.workplace(key).glob("checkpoint-*"))
+    return PlannedStage(stage, "resume" if under_way else "compute", key, None)

@@ -1,0 +1,91 @@
+"""A run: what one execution reused and computed, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from nnpipe.errors import UsageError
+from nnpipe.pipeline.graph import known_stage
+from nnpipe.store.artifact import Artifact
+from nnpipe.store.canonical import JSON
+from nnpipe.store.store import Store
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What became of a stage; the fields are those of ``run --json``."""
+
+    name: str
+    key: str
+    status: Literal["computed", "reused", "resumed"]
+    seconds: float
+    artifact: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """The record of one execution.
+
+    metrics: of the evaluation, ``test_accuracy`` and others; empty if it was not reached.
+    report: path of the HTML report, or None if it was not reached.
+    seconds: from the plan to the end.
+    """
+
+    run: str
+    spec: str
+    status: Literal["done", "failed", "interrupted"]
+    stages: tuple[StageResult, ...]
+    metrics: Mapping[str, float]
+    report: str | None
+    seconds: float
+    store: Store
+
+    def artifact(self, stage: str) -> Artifact:
+        """The artifact of a stage, opened for reading."""
+        found = {result.name: result for result in self.stages}
+        known_stage(stage, found)
+        return self.store.artifact(found[stage].artifact)
+
+    def tensors(self) -> Mapping[str, JSON]:
+        """The weights of the trained network by name, as numpy arrays."""
+        return self.artifact("finetune").tensors("model")[0]
+
+    def to_json(self) -> JSON:
+        """The object that ``run --json`` prints."""
+        return {
+            "run": self.run,
+            "spec": self.spec,
+            "status": self.status,
+            "stages": [asdict(result) for result in self.stages],
+            "metrics": dict(self.metrics),
+            "report": self.report,
+            "seconds": self.seconds,
+        }
+
+
+def resolve(store: Store, name: str) -> str:
+    """The artifact id that ``name`` means: a ref, a spec's name (its latest), or the beginning of an id.
+
+    Raises:
+        UsageError: it means nothing, or several things.
+    """
+    if name in store.refs:
+        return store.refs[name]
+    if f"{name}/latest" in store.refs:
+        return store.refs[f"{name}/latest"]
+    found = [id for id in store.artifacts() if id.startswith(name)] if len(name) >= 4 else []
+    if len(found) == 1:
+        return found[0]
+    from nnpipe.errors import nearest
+
+    what = f"{name!r} is the beginning of {len(found)} artifact ids" if found else f"nothing is called {name!r}"
+    raise UsageError(
+        what,
+        where=str(Path(store.root)),
+        expected="a ref, the name of a spec, or at least 4 characters of an artifact id",
+        hint=nearest(name, store.refs.names()) or "nnpipe ls shows what there is",
+    )

@@ -1,0 +1,72 @@
+"""The runtime: what cannot change results in kind, and so is never part of a recipe key."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from nnpipe.errors import UsageError
+from nnpipe.store.canonical import JSON
+
+RECORDED = ("nnpipe", "torch", "torchvision", "numpy", "h5py", "zarr", "safetensors", "prefect", "pydantic")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how stages run.
+
+    device: ``auto`` takes a GPU where there is one.
+    threads: for torch on a CPU; None leaves it to torch.
+    checkpoint_interval: seconds between checkpoints of a stage under way.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = None
+    checkpoint_interval: float = 30.0
+
+    def resolve_device(self) -> str:
+        """``cpu`` or ``cuda``. Imports torch."""
+        import torch
+
+        available = torch.cuda.is_available()
+        if self.device == "cuda" and not available:
+            raise UsageError("--device cuda", expected="a GPU that torch can use", found="none", hint="--device cpu")
+        return "cuda" if available and self.device != "cpu" else "cpu"
+
+    def prepare(self) -> None:
+        """Set torch's number of threads, for the whole process."""
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+
+
+def environment(root: Path) -> dict[str, JSON]:
+    """What a result was made with: versions, machine, and the commit that ``root`` stands at."""
+    versions = {}
+    for name in RECORDED:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "commit": _commit(root),
+    }
+
+
+def _commit(root: Path) -> str | None:
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

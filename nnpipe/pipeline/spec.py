@@ -1,0 +1,102 @@
+"""The whole spec: the one place where the parts of every package come together and are checked against each other.
+
+Nothing heavy is imported: shapes and sizes are worked out from the numbers in the spec.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+
+from nnpipe.datasets.data import Data
+from nnpipe.datasets.sources.source import Description
+from nnpipe.errors import NnpipeError
+from nnpipe.exporters import AnyExporter
+from nnpipe.models.architecture import Model
+from nnpipe.models.layers.layer import ShapeError
+from nnpipe.plots import AnyPicture
+from nnpipe.pretraining.pretrain import Pretrain
+from nnpipe.spec import Part, problem, shorthand
+from nnpipe.spec.document import Document
+from nnpipe.spec.validate import validate
+from nnpipe.training.losses import check_outputs
+from nnpipe.training.train import Train
+
+
+class Spec(Part):
+    """What to compute: data, network, pretraining, training, pictures and exports."""
+
+    version: Literal[1] = Field(description="Version of the grammar of specs.")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80, description="Names the refs: NAME/latest.")
+    description: str = Field("", description="For the reader of the report.")
+    seed: int = Field(0, ge=0, description="All randomness of training comes from it.")
+    data: Data
+    model: Model
+    pretrain: Pretrain | None = None
+    train: Train
+    visualize: tuple[Annotated[AnyPicture, BeforeValidator(shorthand)], ...] | None = Field(
+        None, description="Pictures to draw; left out: every picture that says something about this network."
+    )
+    export: tuple[Annotated[AnyExporter, BeforeValidator(shorthand)], ...] = Field(
+        (), description="Formats that the trained network leaves in.", validate_default=False
+    )
+
+    @model_validator(mode="after")
+    def _check_parts_against_each_other(self, info: ValidationInfo) -> Spec:
+        root = (info.context or {}).get("root", Path())
+        try:
+            description = self.data.source.describe(root)
+        except NnpipeError as error:
+            raise problem(
+                error.what, path=("data", "source"), expected=error.expected, found=error.found, hint=error.hint
+            ) from error
+        self._check_shapes(description)
+        if self.pretrain:
+            self.pretrain.check(self.model)
+        if self.train.early_stopping and not self.data.validation:
+            raise problem(
+                "early stopping needs validation examples",
+                path=("train", "early_stopping"),
+                expected="data.validation greater than 0",
+                found="no validation split",
+                hint="set data.validation, for example to 0.1: nothing is ever chosen by the test examples",
+            )
+        return self
+
+    def _check_shapes(self, description: Description) -> None:
+        if description.shape is None:
+            return
+        try:
+            self.model.shapes(description.shape)
+        except ShapeError as error:
+            raise _shape_problem(error) from error
+        if description.classes is not None:
+            try:
+                check_outputs(self.model, description.shape, self.train.loss, description.classes)
+            except ShapeError as error:
+                raise _shape_problem(error) from error
+
+
+def _shape_problem(error: ShapeError) -> Any:
+    path = ("model", "layers") if error.index is None else ("model", "layers", error.index)
+    return problem(error.what, path=path, expected=error.expected, found=error.found, hint=error.hint)
+
+
+def read_spec(path: Path | str, overrides: tuple[str, ...] = ()) -> Spec:
+    """Read, override and check a spec file. Paths inside it start from its folder.
+
+    Raises:
+        SpecError: one problem for each mistake, with file, line and column.
+        UsageError: an override is not KEY=VALUE.
+    """
+    document = Document.read(Path(path))
+    return check_spec(document, overrides, Path(path).resolve().parent)
+
+
+def check_spec(document: Document, overrides: tuple[str, ...], root: Path) -> Spec:
+    """The spec that a document says, with ``overrides`` (KEY=VALUE)."""
+    for assignment in overrides:
+        document.override(assignment)
+    return validate(Spec, document, {"root": root})

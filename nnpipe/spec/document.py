@@ -1,0 +1,183 @@
+"""A YAML document that remembers where each value stands, and takes overrides from the command line.
+
+Reading executes nothing: a document is data made of mappings, lists, text, numbers and truth values, of bounded
+size and depth.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Any
+
+from nnpipe.errors import NnpipeError, SpecError, UsageError
+from nnpipe.spec.part import Path
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 30
+MAX_VALUES = 100_000  # after aliases are followed
+
+
+class Document:
+    """What a file says: ``data``, and the line and column (from 1) of every key and value."""
+
+    def __init__(self, name: str, data: Any = None) -> None:
+        self.name = name
+        self.data = data
+        self._keys: dict[Path, tuple[int, int]] = {}
+        self._values: dict[Path, tuple[int, int]] = {}
+        self._overridden: dict[Path, str] = {}
+
+    @classmethod
+    def read(cls, path: FilePath) -> Document:
+        """Read a file.
+
+        Raises:
+            SpecError: it is not there, not YAML, too large or too deep; names line and column.
+        """
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            hint = None
+            if path.parent.is_dir() and not path.exists():
+                from nnpipe.errors import nearest
+
+                hint = nearest(path.name, [p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")])
+            raise SpecError(
+                [NnpipeError(f"cannot read the spec: {error.strerror}", where=str(path), hint=hint)]
+            ) from error
+        if len(text) > MAX_BYTES:
+            raise SpecError(
+                [
+                    NnpipeError(
+                        "too large for a spec", where=str(path), expected="at most 1 MiB", found=f"{len(text)} bytes"
+                    )
+                ]
+            )
+        return cls.parse(text, str(path))
+
+    @classmethod
+    def parse(cls, text: str | bytes, name: str = "spec") -> Document:
+        """Parse YAML 1.2; duplicate keys are errors."""
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+        document = cls(name)
+        try:
+            tree = YAML(typ="rt").load(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+            raise SpecError([NnpipeError(f"not YAML: {error.problem or error.context}", where=where)]) from error
+        except (YAMLError, UnicodeDecodeError, ValueError) as error:
+            raise SpecError([NnpipeError(f"not YAML: {error}", where=name)]) from error
+        except RecursionError as error:
+            raise SpecError([NnpipeError("nested too deeply", where=name, expected=f"{MAX_DEPTH} levels")]) from error
+        document._values[()] = (1, 1)
+        document.data = document._plain(tree, ())
+        return document
+
+    def override(self, assignment: str) -> None:
+        """Set one value, as ``train.optimizer.learning_rate=0.01`` or ``model.layers.0.units=64`` says.
+
+        Raises:
+            UsageError: it is not KEY=VALUE, or the key leads through something that has no keys.
+        """
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set {assignment}", expected="KEY=VALUE", found=assignment)
+        path: Path = tuple(int(word) if word.isdigit() else word for word in key.strip().split("."))
+        value = Document.parse(text, f"--set {key}").data if text.strip() else None
+        node = self.data
+        for depth, word in enumerate(path):
+            last = depth == len(path) - 1
+            if isinstance(node, list) and isinstance(word, int) and word < len(node):
+                if last:
+                    node[word] = value
+            elif isinstance(node, dict):
+                if last:
+                    node[str(word)] = value
+                else:
+                    node.setdefault(str(word), {})
+                    if node[str(word)] is None:
+                        node[str(word)] = {}
+            else:
+                raise UsageError(
+                    f"--set {assignment}: there is no {'.'.join(map(str, path[: depth + 1]))}",
+                    where=self.name,
+                    found=f"{'.'.join(map(str, path[:depth])) or 'the spec'} is {describe(node)}",
+                )
+            if not last:
+                node = node[word if isinstance(node, list) else str(word)]
+        self._overridden[path] = f"--set {assignment}"
+
+    def where(self, path: Path, *, key: bool = False) -> str:
+        """``file:line:column`` of the value at ``path`` (of its key if asked), or of the nearest thing above it."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self._overridden:
+                return self._overridden[path[:length]]
+            places = self._keys if key and length == len(path) else self._values
+            if path[:length] in places:
+                line, column = places[path[:length]]
+                return f"{self.name}:{line}:{column}"
+        return self.name
+
+    def value(self, path: Path) -> Any:
+        """The value at ``path``; KeyError if there is none."""
+        node = self.data
+        for word in path:
+            try:
+                node = node[word]
+            except (IndexError, TypeError):
+                raise KeyError(word) from None
+        return node
+
+    def _plain(self, node: Any, path: Path) -> Any:
+        if len(path) > MAX_DEPTH or len(self._values) > MAX_VALUES:
+            what = "nested too deeply" if len(path) > MAX_DEPTH else "aliases that grow too large"
+            raise SpecError(
+                [NnpipeError(what, where=self.where(path), expected=f"{MAX_DEPTH} levels, {MAX_VALUES} values")]
+            )
+        places: Any = getattr(node, "lc", None)  # where ruamel.yaml found each key and value, from 0
+        if isinstance(node, dict):
+            for key in node:
+                line, column = places.value(key)
+                self._values[(*path, str(key))] = (line + 1, column + 1)
+                line, column = places.key(key)
+                self._keys[(*path, str(key))] = (line + 1, column + 1)
+            return {str(key): self._plain(value, (*path, str(key))) for key, value in node.items()}
+        if isinstance(node, list):
+            for index in range(len(node)):
+                line, column = places.item(index)
+                self._values[(*path, index)] = (line + 1, column + 1)
+            return [self._plain(value, (*path, index)) for index, value in enumerate(node)]
+        return self._scalar(node, path)
+
+    def _scalar(self, node: Any, path: Path) -> Any:
+        for kind in (bool, int, float, str):  # ruamel.yaml's own subclasses remember how a value was written
+            if isinstance(node, kind):
+                return kind(node)
+        if node is None:
+            return None
+        raise SpecError(
+            [
+                NnpipeError(
+                    f"{'.'.join(map(str, path))}: a value of this kind has no place in a spec",
+                    where=self.where(path),
+                    expected="text, a number, true, false, a list or a mapping",
+                    found=f"{node!r} ({type(node).__name__})",
+                    hint="put it in quotes if it is text",
+                )
+            ]
+        )
+
+
+def describe(value: Any) -> str:
+    """A value as an error shows it: short, and with its kind where that is the mistake."""
+    if isinstance(value, dict):
+        return f"a mapping with {', '.join(map(str, value)) or 'nothing in it'}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if value is None:
+        return "nothing"
+    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,41 @@
+"""Runs: the record of each execution, one JSON file each, oldest first by name."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nnpipe.store.canonical import JSON, canonical_json
+from nnpipe.store.durable import write_file
+
+
+class Runs:
+    """The run records of a store."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def name(self, spec: str) -> str:
+        """A new name for a run of ``spec``: when it started, of what, and four letters against coincidence."""
+        return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{spec}-{secrets.token_hex(2)}"
+
+    def put(self, run: JSON) -> None:
+        """Keep a run under its name."""
+        write_file(self.path(run["run"]), canonical_json(run) + b"\n")
+
+    def path(self, name: str) -> Path:
+        """Where the run called ``name`` is kept."""
+        return self.root / f"{name}.json"
+
+    def get(self, name: str) -> JSON | None:
+        """The run called ``name``, or None."""
+        path = self.path(name)
+        return json.loads(path.read_bytes()) if "/" not in name and path.is_file() else None
+
+    def newest_first(self) -> Iterator[JSON]:
+        """Every run, the last one first."""
+        for path in sorted(self.root.glob("*.json"), reverse=True):
+            yield json.loads(path.read_bytes())

@@ -1,0 +1,189 @@
+"""The store: immutable artifacts, found by the recipe that made them.
+
+Invariant: a recipe is written last, atomically, so its existence means that its artifact is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nnpipe.errors import CorruptionError, StoreError
+from nnpipe.store.artifact import MANIFEST, Artifact, Manifest
+from nnpipe.store.canonical import JSON, canonical_json
+from nnpipe.store.durable import explained, make_directory, move_directory, write_file
+from nnpipe.store.memo import Memo
+from nnpipe.store.output import Output
+from nnpipe.store.refs import Refs
+from nnpipe.store.runs import Runs
+
+FORMAT = "nnpipe-store/1"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the store knows of a recipe that was carried out.
+
+    recipe: the ingredients that were hashed into ``key``.
+    made: when, how long, on what: told, never keyed.
+    """
+
+    key: str
+    artifact: str
+    content: str
+    recipe: JSON
+    made: JSON
+
+
+class Store:
+    """A directory in the layout of docs/artifact-format.md. Opening one writes nothing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.refs = Refs(root / "refs")
+        self.runs = Runs(root / "runs")
+        self.memo = Memo(root / "memo.json")
+        mark = root / "format.json"
+        if mark.exists():
+            found = json.loads(mark.read_bytes()).get("format")
+            if found != FORMAT:
+                raise StoreError("unknown layout of a store", where=str(mark), expected=FORMAT, found=str(found))
+        elif root.is_dir() and any(entry.name != ".gitignore" for entry in root.iterdir()):
+            raise StoreError("not a store", where=str(root), expected="an empty directory, or format.json in it")
+
+    def prepare(self) -> None:
+        """Make the store's directory if it is not there yet."""
+        if not (self.root / "format.json").exists():
+            write_file(self.root / "format.json", canonical_json({"format": FORMAT}) + b"\n")
+
+    def remember(self) -> None:
+        """Keep the memo, where there is a store to keep it in; only time is lost where there is not."""
+        if os.access(self.root / "format.json", os.W_OK):
+            self.memo.save()
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def find(self, key: str) -> Record | None:
+        """The record of ``key`` if it was carried out and its artifact is there."""
+        try:
+            value = json.loads(self._recipe_path(key).read_bytes())
+            record = Record(**value)
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            return None  # a recipe that cannot be read was never written by us: compute it again
+        return record if (self.directory(record.artifact) / MANIFEST).exists() else None
+
+    def records(self) -> Iterator[Record]:
+        """Every recipe that was carried out."""
+        for path in sorted((self.root / "recipes").glob("??/*.json")):
+            record = self.find(path.stem)
+            if record:
+                yield record
+
+    def artifacts(self) -> list[str]:
+        """The id of every artifact."""
+        return sorted(path.name for path in (self.root / "objects").glob("??/*"))
+
+    def artifact(self, id: str, made: JSON = None) -> Artifact:  # noqa: A002 - it is one
+        """Open an artifact; its manifest is checked against its id.
+
+        Raises:
+            CorruptionError: the manifest is missing or not the one that was written.
+        """
+        directory = self.directory(id)
+        try:
+            data = (directory / MANIFEST).read_bytes()
+        except OSError as error:
+            raise CorruptionError("artifact without a manifest", where=str(directory)) from error
+        if hashlib.sha256(data).hexdigest() != id:
+            raise CorruptionError("damaged manifest", where=str(directory / MANIFEST), expected=f"SHA-256 {id}")
+        return Artifact(id, directory, Manifest.from_json(json.loads(data)), made)
+
+    def directory(self, id: str) -> Path:  # noqa: A002
+        """Where the artifact ``id`` lies, or would lie."""
+        return self.root / "objects" / id[:2] / id
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Hold ``key`` alone, among threads and processes; released by the system when its owner dies."""
+        from filelock import FileLock
+
+        with explained(self.root / "locks"):
+            make_directory(self.root / "locks")
+        with FileLock(self.root / "locks" / f"{key}.lock"):
+            yield
+
+    def busy(self, key: str) -> bool:
+        """Whether somebody is at work on ``key`` right now."""
+        from filelock import FileLock, Timeout
+
+        path = self.root / "locks" / f"{key}.lock"
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def workplace(self, key: str) -> Path:
+        """The directory of a stage under way: its checkpoints, and its output until it is committed."""
+        return self.root / "work" / key
+
+    @contextmanager
+    def output(self, key: str) -> Iterator[Output]:
+        """A fresh output for ``key``; whatever was not committed is removed."""
+        directory = self.workplace(key) / f"output-{uuid.uuid4().hex}"
+        with explained(directory):
+            for abandoned in self.workplace(key).glob("output-*"):
+                shutil.rmtree(abandoned, ignore_errors=True)  # its writer died: the key is locked by us
+            make_directory(directory)
+        try:
+            yield Output(directory)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+            if not any(self.workplace(key).iterdir()):
+                self.workplace(key).rmdir()
+
+    def commit(self, output: Output, key: str, stage: str, recipe: JSON, made: JSON) -> Record:
+        """Make an artifact of ``output``, and then the recipe that finds it; scratch work of the stage goes."""
+        manifest = Manifest(stage, output.content(), output.parts, _files(output.directory), output.summary)
+        data = canonical_json(manifest.to_json())
+        id = hashlib.sha256(data).hexdigest()  # noqa: A001
+        with explained(output.directory):
+            (output.directory / MANIFEST).write_bytes(data)
+        move_directory(output.directory, self.directory(id))
+        record = Record(key, id, manifest.content, recipe, made)
+        write_file(self._recipe_path(key), canonical_json(asdict(record)) + b"\n")
+        shutil.rmtree(self.workplace(key), ignore_errors=True)
+        return record
+
+    def quarantine(self, id: str) -> Path:  # noqa: A002
+        """Move a damaged artifact out of the way, so that its recipes are carried out again."""
+        target = self.root / "quarantine" / f"{id}-{uuid.uuid4().hex[:8]}"
+        make_directory(target.parent)
+        os.rename(self.directory(id), target)
+        return target
+
+    def _recipe_path(self, key: str) -> Path:
+        return self.root / "recipes" / key[:2] / f"{key}.json"
+
+
+def _files(directory: Path) -> dict[str, tuple[int, str]]:
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            with open(path, "rb") as file:
+                name = path.relative_to(directory).as_posix()
+                found[name] = (path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+    return found
