@@ -137,18 +137,16 @@ class Document:
             raise SpecError(
                 [NnpipeError(what, where=self.where(path), expected=f"{MAX_DEPTH} levels, {MAX_VALUES} values")]
             )
-        places: Any = getattr(node, "lc", None)  # where ruamel.yaml found each key and value, from 0
+        if getattr(getattr(node, "tag", None), "value", None) is not None:
+            raise self._no_place(path, f"the tag {node.tag.value}")
         if isinstance(node, dict):
             for key in node:
-                line, column = places.value(key)
-                self._values[(*path, str(key))] = (line + 1, column + 1)
-                line, column = places.key(key)
-                self._keys[(*path, str(key))] = (line + 1, column + 1)
+                self._note(self._values, (*path, str(key)), node, "value", key)
+                self._note(self._keys, (*path, str(key)), node, "key", key)
             return {str(key): self._plain(value, (*path, str(key))) for key, value in node.items()}
         if isinstance(node, list):
             for index in range(len(node)):
-                line, column = places.item(index)
-                self._values[(*path, index)] = (line + 1, column + 1)
+                self._note(self._values, (*path, index), node, "item", index)
             return [self._plain(value, (*path, index)) for index, value in enumerate(node)]
         return self._scalar(node, path)
 
@@ -158,17 +156,24 @@ class Document:
                 return kind(node)
         if node is None:
             return None
-        raise SpecError(
-            [
-                NnpipeError(
-                    f"{'.'.join(map(str, path))}: a value of this kind has no place in a spec",
-                    where=self.where(path),
-                    expected="text, a number, true, false, a list or a mapping",
-                    found=f"{node!r} ({type(node).__name__})",
-                    hint="put it in quotes if it is text",
-                )
-            ]
+        raise self._no_place(path, f"{node!r} ({type(node).__name__})")
+
+    def _note(self, places: dict[Path, tuple[int, int]], path: Path, node: Any, what: str, word: Any) -> None:
+        try:
+            line, column = getattr(node.lc, what)(word)  # where ruamel.yaml found it, from 0
+        except (TypeError, KeyError):  # in a list or mapping that contains itself
+            line, column = node.lc.line, node.lc.col
+        places[path] = (line + 1, column + 1)
+
+    def _no_place(self, path: Path, found: str) -> SpecError:
+        problem = NnpipeError(
+            f"{'.'.join(map(str, path))}: a value of this kind has no place in a spec",
+            where=self.where(path),
+            expected="text, a number, true, false, a list or a mapping",
+            found=found,
+            hint="put it in quotes if it is text",
         )
+        return SpecError([problem])
 
 
 def describe(value: Any) -> str:

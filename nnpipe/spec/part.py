@@ -40,9 +40,7 @@ class Part(BaseModel):
 
 def identity(part: Part) -> dict[str, Any]:
     """What of ``part`` determines results, as JSON: every field but those that say where a thing lies."""
-    return {
-        name: _identity(getattr(part, name)) for name in type(part).model_fields if name not in part.unkeyed
-    }
+    return {name: _identity(getattr(part, name)) for name in type(part).model_fields if name not in part.unkeyed}
 
 
 def _identity(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -55,10 +54,16 @@ def validate(kind: type[P], document: Document, context: Mapping[str, Any] | Non
         found = describe(document.data)
         raise SpecError([NnpipeError("not a spec", where=document.name, expected="a mapping", found=found)])
     try:
-        # A document is JSON in other clothes: in JSON mode strictness accepts lists for tuples and 1 for 1.0.
-        return kind.model_validate_json(json.dumps(document.data), strict=True, context=context)
+        return kind.model_validate(_frozen(document.data), strict=True, context=context)
     except ValidationError as error:
         raise SpecError(_problems(error, document)) from None
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples: parts are frozen, and strict validation takes neither for the other."""
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def _problems(error: ValidationError, document: Document) -> list[NnpipeError]:

@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -152,7 +152,7 @@ class Store:
             yield Output(directory)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
-            if not any(self.workplace(key).iterdir()):
+            with suppress(OSError):  # not there, or not empty: it holds checkpoints
                 self.workplace(key).rmdir()
 
     def commit(self, output: Output, key: str, stage: str, recipe: JSON, made: JSON) -> Record:

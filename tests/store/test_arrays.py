@@ -1,0 +1,150 @@
+"""One contract for both formats: every test here runs on HDF5 and on zarr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+
+from nnpipe.errors import CorruptionError, StoreError
+from nnpipe.store.arrays import (
+    SUFFIXES,
+    ArrayFormat,
+    ArrayWriter,
+    array_digest,
+    blocks,
+    content_digest,
+    file_digest,
+    open_arrays,
+)
+
+ARRAYS = {
+    "X": np.arange(600, dtype=np.uint8).reshape(50, 3, 4),
+    "y": np.arange(50, dtype=np.int64),
+    "h": np.linspace(0, 1, 100, dtype=np.float32).reshape(50, 2),
+    "none": np.zeros((0, 7), dtype=np.float64),
+}
+ATTRIBUTES = {"class_names": ["zero", "één"], "statistics": {"mean": 0.5}, "value_range": None}
+
+
+@pytest.fixture(params=["hdf5", "zarr"])
+def kind(request: pytest.FixtureRequest) -> ArrayFormat:
+    return request.param
+
+
+def write(path: Path, kind: ArrayFormat, rows: int = 7) -> tuple[Path, str]:
+    target = path / f"data{SUFFIXES[kind]}"
+    with ArrayWriter(target, kind) as writer:
+        for name, array in ARRAYS.items():
+            writer.allocate(name, array.shape, array.dtype)
+            for start in range(0, len(array), rows):
+                writer.append(name, array[start : start + rows])
+        writer.attributes = ATTRIBUTES
+    return target, writer.content
+
+
+def test_arrays_and_attributes_come_back(tmp_path: Path, kind: ArrayFormat) -> None:
+    file = open_arrays(write(tmp_path, kind)[0])
+    assert file.names() == sorted(ARRAYS)
+    assert file.attributes() == ATTRIBUTES
+    for name, array in ARRAYS.items():
+        assert file.shape(name) == array.shape
+        assert file.dtype(name) == array.dtype
+        np.testing.assert_array_equal(file.rows(name, 0, len(array)), array)
+    np.testing.assert_array_equal(file.rows("X", 13, 29), ARRAYS["X"][13:29])
+    file.close()
+
+
+def test_content_does_not_depend_on_format_chunks_or_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = set()
+    for chunk_bytes in (16, 100, 1 << 20):
+        monkeypatch.setattr("nnpipe.store.zarr.CHUNK_BYTES", chunk_bytes)
+        for kind, rows in (("hdf5", 1), ("zarr", 3), ("zarr", 50)):
+            folder = tmp_path / f"{kind}-{chunk_bytes}-{rows}"
+            folder.mkdir()
+            path, content = write(folder, kind, rows)  # type: ignore[arg-type]
+            file = open_arrays(path)
+            contents |= {content, file_digest(file)}
+            file.close()
+    assert contents == {content_digest(ARRAYS, ATTRIBUTES)}
+
+
+def test_content_digest_of_known_arrays_is_pinned() -> None:
+    expected = "28ea4b3b203a5a2cfb172ee587f90d6f9de9c07683c49d0a3006e8c9e20d3aed"
+    assert content_digest({"a": np.arange(6, dtype=np.int16).reshape(2, 3)}, {"n": 1}) == expected
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        np.arange(6, dtype=np.int32),  # another dtype
+        np.arange(6, dtype=np.int64).reshape(2, 3),  # another shape
+        np.arange(6, dtype=np.int64)[::-1],  # other values
+    ],
+)
+def test_dtype_shape_and_values_all_count(other: np.ndarray) -> None:
+    assert array_digest(other) != array_digest(np.arange(6, dtype=np.int64))
+
+
+def test_memory_order_and_byte_order_do_not_count() -> None:
+    array = np.arange(6, dtype="<i4").reshape(2, 3)
+    assert array_digest(np.asfortranarray(array)) == array_digest(array)
+    assert array_digest(array.astype(">i4")) == array_digest(array)
+
+
+def test_an_array_that_was_not_filled_is_an_error(tmp_path: Path, kind: ArrayFormat) -> None:
+    with (
+        pytest.raises(StoreError, match="not whole"),
+        ArrayWriter(tmp_path / f"a{SUFFIXES[kind]}", kind) as writer,
+    ):
+        writer.allocate("X", (3, 2), np.float32)
+        writer.append("X", np.zeros((2, 2), np.float32))
+
+
+def test_blocks_cover_the_rows_in_order(tmp_path: Path, kind: ArrayFormat) -> None:
+    file = open_arrays(write(tmp_path, kind)[0])
+    np.testing.assert_array_equal(np.concatenate(list(blocks(file, "X", size=100))), ARRAYS["X"])
+    file.close()
+
+
+def test_plain_h5py_and_plain_zarr_read_the_same(tmp_path: Path) -> None:
+    with h5py.File(write(tmp_path, "hdf5")[0]) as file:
+        np.testing.assert_array_equal(file["X"][:], ARRAYS["X"])
+    group = zarr.open_group(write(tmp_path, "zarr")[0], mode="r")
+    np.testing.assert_array_equal(group["X"][:], ARRAYS["X"])
+    assert dict(group.attrs) == ATTRIBUTES
+
+
+def test_an_external_link_in_hdf5_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["X"] = np.ones(3)
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["X"] = h5py.ExternalLink("secret.h5", "/X")
+    opened = open_arrays(tmp_path / "data.h5")
+    with pytest.raises(CorruptionError, match="not a data set of this file"):
+        opened.rows("X", 0, 3)
+    opened.close()
+
+
+def test_a_virtual_data_set_in_hdf5_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["X"] = np.ones(3)
+    layout = h5py.VirtualLayout((3,), dtype="f8")
+    layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "X", (3,))
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file.create_virtual_dataset("X", layout)
+    opened = open_arrays(tmp_path / "data.h5")
+    with pytest.raises(CorruptionError, match="not a data set of this file"):
+        opened.shape("X")
+    opened.close()
+
+
+def test_what_is_neither_hdf5_nor_zarr_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.h5").write_bytes(b"no such format")
+    (tmp_path / "data.zarr").mkdir()
+    for name in ("data.h5", "data.zarr"):
+        with pytest.raises(CorruptionError, match="not a readable"):
+            open_arrays(tmp_path / name)
