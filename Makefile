@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEC ?= specs/digits.yaml
 
-.PHONY: run test lint check environment clean help
+.PHONY: run test lint check environment schema clean help
 
 run: environment  ## run SPEC (specs/digits.yaml unless told otherwise)
 	$(BIN)/nnpipe run $(SPEC)
@@ -28,6 +28,9 @@ environment: .venv/installed
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+schema: environment  ## write the JSON Schema that editors use
+	$(BIN)/nnpipe schema > docs/spec.schema.json
 
 clean:  ## remove the environment and caches, not the artifacts
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

@@ -38,7 +38,8 @@ class Hdf5Arrays:
         return tuple(self._dataset(name).shape)
 
     def dtype(self, name: str) -> np.dtype:
-        return np.dtype(self._dataset(name).dtype)
+        found: np.dtype = self._dataset(name).dtype
+        return found
 
     def attributes(self) -> dict[str, JSON]:
         return {name: json.loads(text) for name, text in self._file.attrs.items()}
