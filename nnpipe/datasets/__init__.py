@@ -1,0 +1,1 @@
+"""Data: sources, the files they are read from, and how examples are divided."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from nnpipe.spec import Part
@@ -10,11 +11,20 @@ from nnpipe.spec import Part
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from torch import nn
+
     from nnpipe.models.network import Network
+
+    # Scaled float32 inputs (batch, *input_shape) -> outputs (batch, units).
+    Run = Callable[[np.ndarray], np.ndarray]
 
 
 class Exporter(Part):
-    """A format that a trained network can leave in. ``filename`` is what the file is called in the artifact."""
+    """A format that a trained network can leave in. ``filename`` is what the file is called in the artifact.
+
+    What the file computes is ``Network.forward``: of inputs that were scaled already, the scaling stands beside it.
+    """
 
     kind: str
     filename: ClassVar[str]
@@ -25,3 +35,33 @@ class Exporter(Part):
 
         The same network gives the same bytes, and no path of the machine is inside.
         """
+
+    @abstractmethod
+    def load(self, path: Path) -> Run | None:
+        """What the file at ``path`` computes, by the runtime it is made for; None where there is no such runtime."""
+
+
+def weights(network: Network) -> dict[str, np.ndarray]:
+    """The tensors of ``network`` by name, on the CPU, in C order whatever their order in memory was."""
+    import numpy as np
+
+    return {name: np.ascontiguousarray(tensor.numpy(force=True)) for name, tensor in network.state_dict().items()}
+
+
+def document(network: Network) -> str:
+    """The model document of ``network`` as canonical JSON."""
+    from nnpipe.models.network import save_document
+    from nnpipe.store.canonical import canonical_json
+
+    return canonical_json(save_document(network)).decode()
+
+
+def computed_by(module: nn.Module) -> Run:
+    """What ``module`` computes, from arrays to arrays."""
+    import torch
+
+    def run(x: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return module(torch.from_numpy(x)).numpy()  # type: ignore[no-any-return]
+
+    return run

@@ -1,0 +1,1 @@
+"""Networks: layers, architecture, scaling, and the torch network made of them."""

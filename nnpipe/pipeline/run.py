@@ -77,7 +77,7 @@ def resolve(store: Store, name: str) -> str:
         return store.refs[name]
     if f"{name}/latest" in store.refs:
         return store.refs[f"{name}/latest"]
-    found = [id for id in store.artifacts() if id.startswith(name)] if len(name) >= 4 else []
+    found = [known for known in store.artifacts() if known.startswith(name)] if len(name) >= 4 else []
     if len(found) == 1:
         return found[0]
     from nnpipe.errors import nearest

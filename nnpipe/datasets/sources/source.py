@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import numpy as np
+from pydantic import AfterValidator, Field
 
-from nnpipe.spec import Part
+from nnpipe.spec import Part, problem
 
-Block = tuple[np.ndarray, np.ndarray]  # examples (rows, ...) and labels (rows,)
+if TYPE_CHECKING:
+    import numpy as np
+
+Block = tuple["np.ndarray", "np.ndarray"]  # examples (rows, ...) and labels (rows,)
+
+BLOCK_BYTES = 4 << 20
+
+
+def _refuse_twins(names: tuple[str, ...]) -> tuple[str, ...]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise problem(f"two classes are called {name!r}", expected="a name of its own for each class", found=name)
+    return names
+
+
+ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_refuse_twins)]
 
 
 @dataclass(frozen=True)
@@ -32,7 +48,7 @@ class Opened:
     """A source ready to be read, block by block: memory does not grow with the number of examples.
 
     splits: how many examples the source has by its own split, ``train`` and perhaps ``test``.
-    shape, dtype: of one example as it will be kept.
+    shape, dtype: of one example as it will be kept: uint8 or float32.
     value_range: the smallest and largest value that an example can hold, None where it is not bounded.
     class_names: one a class, in the order of labels 0, 1, ...
     blocks: from the name of a split to its (examples, labels) in order, some hundreds or thousands a block.
@@ -52,7 +68,7 @@ class Source(Part):
     unkeyed: ClassVar[frozenset[str]] = frozenset()
     kind: str
 
-    def describe(self, root: Path) -> Description:  # noqa: ARG002 - most sources need no look at the disk
+    def describe(self, root: Path) -> Description:
         """What is known without reading the data. ``root``: the folder that relative paths start from."""
         return Description()
 
@@ -73,3 +89,8 @@ class Source(Part):
         Raises:
             DataError: the data is broken; names the file.
         """
+
+
+def block_rows(shape: tuple[int, ...], itemsize: int) -> int:
+    """How many examples of ``shape`` make a block of about 4 MB."""
+    return max(1, BLOCK_BYTES // max(1, itemsize * math.prod(shape)))

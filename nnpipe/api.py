@@ -1,0 +1,233 @@
+"""The Python interface: read a spec, plan it, execute the plan. The command line calls nothing else to run a spec.
+
+A plan with nothing to do is carried out without torch and without Prefect, whatever the engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal
+
+from nnpipe.errors import Interrupted, UsageError, nearest
+
+if TYPE_CHECKING:
+    from nnpipe.pipeline.execute import Execution
+    from nnpipe.pipeline.plan import Plan
+    from nnpipe.pipeline.run import Run
+    from nnpipe.pipeline.spec import Spec
+    from nnpipe.stages.work import Observer
+    from nnpipe.store.store import Store
+
+    SpecLike = str | os.PathLike[str] | Mapping[str, Any] | Spec
+    Overrides = Mapping[str, Any] | Iterable[str]
+
+Engine = Literal["prefect", "local"]
+Device = Literal["auto", "cpu", "cuda"]
+
+STORE = "artifacts"
+STORE_VARIABLE = "NNPIPE_STORE"
+
+
+def run(
+    spec: SpecLike,
+    *,
+    set: Overrides = (),  # noqa: A002 - as --set
+    store: str | os.PathLike[str] | None = None,
+    until: str | None = None,
+    force: Iterable[str] = (),
+    engine: Engine = "prefect",
+    device: Device = "auto",
+    threads: int | None = None,
+    checkpoint_every: float = 30.0,
+    observer: Observer | None = None,
+    root: str | os.PathLike[str] | None = None,
+) -> Run:
+    """Compute what a spec says and was never computed before; reuse the rest.
+
+    >>> run("specs/digits.yaml", set={"train.epochs": 3}, engine="local").metrics["test_accuracy"]
+
+    See ``plan`` and ``execute`` for the arguments and for what is raised.
+    """
+    planned = plan(spec, set=set, store=store, until=until, force=force, root=root)
+    return execute(
+        planned,
+        engine=engine,
+        device=device,
+        threads=threads,
+        checkpoint_every=checkpoint_every,
+        observer=observer,
+    )
+
+
+def plan(
+    spec: SpecLike,
+    *,
+    set: Overrides = (),  # noqa: A002
+    store: str | os.PathLike[str] | None = None,
+    until: str | None = None,
+    force: Iterable[str] = (),
+    root: str | os.PathLike[str] | None = None,
+) -> Plan:
+    """Which stages of a spec would be reused, resumed and computed. Nothing is computed, torch is not loaded.
+
+    spec, set, root: as for ``read_spec``.
+    store: the folder of artifacts; by default ``$NNPIPE_STORE``, or else ``artifacts``.
+    until: the last stage wanted; what it does not need is left out.
+    force: stages to compute even if they could be reused.
+
+    Raises:
+        SpecError: the spec is wrong.
+        UsageError: an override cannot be applied, or there is no such stage.
+        StoreError: the store cannot be read.
+    """
+    from nnpipe.pipeline.plan import make_plan
+
+    checked, folder = _read(spec, set, root)
+    return make_plan(checked, open_store(store), folder, until=until, force=list(force))
+
+
+def execute(
+    plan: Plan,
+    *,
+    engine: Engine = "prefect",
+    device: Device = "auto",
+    threads: int | None = None,
+    checkpoint_every: float = 30.0,
+    observer: Observer | None = None,
+) -> Run:
+    """Carry out a plan.
+
+    SIGINT and SIGTERM, where this is called from the main thread, end it with a checkpoint; a second SIGINT ends it
+    at once. The handlers that were there before come back afterwards.
+
+    threads: for torch on a CPU; None leaves it to torch.
+    checkpoint_every: seconds between checkpoints of a stage under way.
+    observer: is told how stages come along.
+
+    Raises:
+        NnpipeError: a stage failed.
+        Interrupted: it was asked to stop; the same call goes on from there.
+    """
+    from nnpipe.pipeline.execute import Execution
+    from nnpipe.pipeline.runtime import Runtime
+
+    _known("device", device, ("auto", "cpu", "cuda"))
+    _known("engine", engine, ("prefect", "local"))
+    carry_out = _engine("local" if plan.nothing_to_do else engine)
+    execution = Execution(plan, Runtime(device, threads, checkpoint_every), observer)
+    with _stopped_by_signals(execution.stopping):
+        try:
+            return carry_out(execution)
+        except Interrupted as error:
+            raise Interrupted("interrupted", where=error.where, hint="run it again: it goes on from there") from error
+
+
+def read_spec(
+    spec: SpecLike,
+    set: Overrides = (),  # noqa: A002
+    root: str | os.PathLike[str] | None = None,
+) -> Spec:
+    """Read and check a spec: every field, every shape.
+
+    spec: the path of a YAML file, a mapping of the same form, or a ``Spec``.
+    set: overrides, ``{"train.epochs": 3}`` or ``["train.epochs=3"]``.
+    root: the folder that relative paths in it start from; by default the file's, or the current one.
+
+    Raises:
+        SpecError: with one problem for each mistake.
+        UsageError: an override cannot be applied.
+    """
+    return _read(spec, set, root)[0]
+
+
+def open_store(store: str | os.PathLike[str] | None = None) -> Store:
+    """The store at a folder; by default at ``$NNPIPE_STORE``, or else at ``artifacts``. Writes nothing."""
+    from nnpipe.store.store import Store
+
+    return Store(Path(store or os.environ.get(STORE_VARIABLE) or STORE))
+
+
+def _read(spec: SpecLike, set: Overrides, root: str | os.PathLike[str] | None) -> tuple[Spec, Path]:  # noqa: A002
+    from nnpipe.pipeline.spec import Spec, check_spec
+    from nnpipe.spec.document import Document
+
+    overrides, folder = _assignments(set), Path(root or ".").resolve()
+    if isinstance(spec, Spec):
+        if not overrides:
+            return spec, folder
+        document = Document("spec", spec.model_dump(mode="json"))
+    elif isinstance(spec, Mapping):
+        document = Document("spec", _plain(spec))
+    else:
+        document = Document.read(Path(spec))
+        folder = folder if root else Path(spec).resolve().parent
+    return check_spec(document, overrides, folder), folder
+
+
+def _assignments(set: Overrides) -> tuple[str, ...]:  # noqa: A002
+    if isinstance(set, str):
+        return (set,)
+    if isinstance(set, Mapping):
+        # JSON is YAML: the text reads back as the same value, "3" as text and 3 as a number.
+        return tuple(f"{key}={json.dumps(_plain(value))}" for key, value in set.items())
+    return tuple(set)
+
+
+def _plain(value: Any) -> Any:
+    """A copy of ``value`` in lists, mappings, text and numbers."""
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError) as error:
+        expected = "text, numbers, true, false, lists and mappings"
+        raise UsageError("not what a spec is made of", expected=expected, found=str(error)) from None
+
+
+def _known(what: str, name: str, names: tuple[str, ...]) -> None:
+    if name not in names:
+        raise UsageError(f"no {what} {name!r}", expected="one of " + ", ".join(names), hint=nearest(name, names))
+
+
+def _engine(name: Engine) -> Callable[[Execution], Run]:
+    if name == "local":
+        from nnpipe.pipeline.local import run_local
+
+        return run_local
+    if find_spec("prefect") is None:
+        raise UsageError("Prefect is not installed", expected="the package prefect", hint="--engine local needs none")
+    # Prefect reads these when it is imported: no calls home.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    from flows.train import run_prefect
+
+    return run_prefect
+
+
+@contextmanager
+def _stopped_by_signals(stopping: Event) -> Iterator[None]:
+    """Let SIGINT and SIGTERM set ``stopping``; only the main thread may, and only it is asked to."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopping.is_set() and number == signal.SIGINT:
+            signal.default_int_handler(number, frame)
+        stopping.set()
+        # Written past the buffers of sys.stderr, which may be in the middle of something else.
+        os.write(2, b"\nstopping with a checkpoint; once more to stop at once\n")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

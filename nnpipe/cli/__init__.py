@@ -1,0 +1,116 @@
+"""The command line: one file for each few verbs. Importing it loads typer and nothing else; verbs load what they need.
+
+Exit statuses: 0 done; 1 a stage failed; 2 the spec or the command line is wrong; 3 the store is corrupt;
+130 interrupted. A mistake of the user is told in a few lines on stderr, never as a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from nnpipe.cli import export, plan, report, run, specs, store
+from nnpipe.errors import Interrupted, NnpipeError, SpecError
+
+DEBUG = "NNPIPE_DEBUG"
+
+
+class Verbs(TyperGroup):
+    """The verbs; Ctrl-C in any of them arrives in ``main`` as Interrupted."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
+
+
+app = typer.Typer(
+    name="nnpipe",
+    cls=Verbs,
+    help="make for neural networks: computes what is new, reuses the rest.",
+    epilog="Begin with: nnpipe init, then nnpipe run specs/digits.yaml",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+COMPUTE, LOOK, SPECS = "Compute", "Look at what there is", "Specs"
+VERBS = (
+    (run.run, COMPUTE, "nnpipe run specs/digits.yaml --set train.epochs=3"),
+    (plan.plan, COMPUTE, "nnpipe plan specs/digits.yaml --set train.epochs=3"),
+    (export.export, COMPUTE, "nnpipe export digits --format onnx --out digits.onnx"),
+    (store.ls, LOOK, "nnpipe ls"),
+    (store.show, LOOK, "nnpipe show digits/latest"),
+    (report.report, LOOK, "nnpipe report digits --open"),
+    (store.verify, LOOK, "nnpipe verify"),
+    (specs.init, SPECS, "nnpipe init"),
+    (specs.validate, SPECS, "nnpipe validate specs/*.yaml"),
+    (specs.schema, SPECS, "nnpipe schema > spec.schema.json"),
+)
+for verb, panel, example in VERBS:
+    app.command(rich_help_panel=panel, epilog=f"Example: {example}")(verb)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from nnpipe import __version__
+
+        print(f"nnpipe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carry out a command line (by default the process's own) and return its exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(words, prog_name="nnpipe")
+    except SystemExit as exit_:  # typer's way to end, with its own words for a wrong command line
+        return _flushed(exit_.code if isinstance(exit_.code, int) else 0)
+    except Interrupted:
+        again = f"; go on with: {shlex.join(['nnpipe', *words])}" if words[:1] == ["run"] else ""
+        _tell(f"interrupted{again}")
+        return Interrupted.exit_status
+    except BrokenPipeError:
+        return _flushed(1)
+    except NnpipeError as error:
+        for problem in error.problems if isinstance(error, SpecError) else [error]:
+            _tell(f"error: {problem}")
+        return error.exit_status
+    except Exception as error:
+        _tell(f"error: {type(error).__name__}: {error}\n  hint      {DEBUG}=1 shows where it happened")
+        return 1
+    return 0
+
+
+def _tell(text: str) -> None:
+    if os.environ.get(DEBUG):
+        import traceback
+
+        traceback.print_exc()
+    print(text, file=sys.stderr)
+
+
+def _flushed(status: int) -> int:
+    """Write out what is left; a reader that went away is no error worth a message."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status

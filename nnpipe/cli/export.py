@@ -1,0 +1,54 @@
+"""``nnpipe export``: a trained network in a format that other programs read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnpipe.cli.options import DEFAULT_STORE, Ref, StoreFolder
+from nnpipe.cli.store import existing_store
+from nnpipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from nnpipe.store.artifact import Artifact
+
+
+def export(
+    ref: Ref,
+    kind: Annotated[str, typer.Option("--format", metavar="F", help="keras_h5, onnx, ...", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write.", show_default=False)],
+    store: StoreFolder = DEFAULT_STORE,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace PATH if it is there.")] = False,
+) -> None:
+    """Write a trained network to a file in another format."""
+    from nnpipe.exporters import exporter
+    from nnpipe.pipeline.run import resolve
+
+    opened = existing_store(store)
+    model = opened.artifact(resolve(opened, ref))
+    _check(model, ref, out, overwrite=overwrite)
+    chosen = exporter(kind)
+
+    from nnpipe.models.network import load_network
+
+    network = load_network(*model.tensors("model"))
+    # Beside its place, so that it comes there whole by renaming.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
+        made = Path(beside) / chosen.filename
+        chosen.write(network, made)
+        os.replace(made, out)
+    print(out)
+
+
+def _check(model: Artifact, ref: str, out: Path, *, overwrite: bool) -> None:
+    if "model.safetensors" not in model.manifest.files:
+        found = f"an artifact of {model.manifest.stage}"
+        raise UsageError(f"{ref} is not a network", expected="an artifact of finetune", found=found)
+    if out.is_dir() or not out.parent.is_dir():
+        raise UsageError("no place for a file", where=str(out), expected="a file name in a folder that is there")
+    if out.exists() and not overwrite:
+        raise UsageError("there is a file already", where=str(out), hint="--overwrite replaces it")

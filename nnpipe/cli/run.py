@@ -1,0 +1,66 @@
+"""``nnpipe run``: compute what a spec says and was never computed before."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnpipe.api import Device, Engine
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile, StoreFolder, Until
+
+if TYPE_CHECKING:
+    from nnpipe.pipeline.run import Run
+
+HEADLINE = 3  # metrics that are printed; the others are in the report
+
+
+def run(
+    spec: SpecFile,
+    overrides: Overrides = None,
+    store: StoreFolder = DEFAULT_STORE,
+    until: Until = None,
+    force: Force = None,
+    engine: Annotated[Engine, typer.Option(help="What runs the stages.")] = "prefect",
+    device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Threads of torch on a CPU.", show_default=False)
+    ] = None,
+    checkpoint_every: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between checkpoints.")] = 30.0,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Compute what is new in a spec; reuse the rest."""
+    from nnpipe import api
+    from nnpipe.cli.progress import watching
+
+    plan = api.plan(spec, set=overrides or (), store=store, until=until, force=force or ())
+    with watching(plan, sys.stderr if as_json else sys.stdout, quiet=quiet) as observer:
+        done = api.execute(
+            plan,
+            engine=engine,
+            device=device,
+            threads=threads,
+            checkpoint_every=checkpoint_every,
+            observer=observer,
+        )
+    if as_json:
+        print(json.dumps(done.to_json()))
+    else:
+        print("\n".join(_outcome(done)))
+
+
+def _outcome(run: Run) -> list[str]:
+    from nnpipe.cli.text import duration, measures
+
+    statuses = [stage.status for stage in run.stages]
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
+    lines = [f"{run.spec}: {counts} in {duration(run.seconds)}"]
+    if run.metrics:
+        lines.append(measures(dict(islice(run.metrics.items(), HEADLINE))))
+    if run.report:
+        lines.append(f"report {run.report}")
+    return lines

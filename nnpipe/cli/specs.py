@@ -1,0 +1,103 @@
+"""``nnpipe validate``, ``schema`` and ``init``: the grammar of specs, and specs to begin with."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnpipe.errors import SpecError, UsageError
+
+if TYPE_CHECKING:
+    from nnpipe.pipeline.spec import Spec
+
+FIRST = "digits.yaml"  # the starter that needs no download
+
+
+def validate(
+    specs: Annotated[list[Path], typer.Argument(metavar="SPEC...", help="YAML files.", show_default=False)],
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every layer and its shape.")] = False,
+) -> None:
+    """Check specs; name every mistake, its line and column."""
+    from nnpipe.pipeline.graph import stages_of
+    from nnpipe.pipeline.spec import read_spec
+
+    wrong = 0
+    for path in specs:
+        try:
+            spec = read_spec(path)
+        except SpecError as error:
+            wrong += 1
+            print("\n".join(f"error: {problem}" for problem in error.problems), file=sys.stderr)
+            continue
+        layers = _layers(spec, path.resolve().parent)
+        sizes = f", {sum(count for *_, count in layers):,} parameters" if layers else ""
+        print(f"{path}: ok ({len(stages_of(spec))} stages{sizes})")
+        if verbose and layers:
+            print("\n".join(_table(layers)))
+    if wrong:
+        raise typer.Exit(UsageError.exit_status)
+
+
+def schema() -> None:
+    """Print the JSON Schema of specs, for editors."""
+    from nnpipe.pipeline.spec import Spec
+
+    document: dict[str, Any] = {
+        **Spec.model_json_schema(),
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A spec of nnpipe",
+    }
+    print(json.dumps(document, indent=2, sort_keys=True))
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")] = Path("specs"),
+) -> None:
+    """Write specs to begin with; overwrite nothing."""
+    starters = sorted(_starters().glob("*.yaml"))
+    for starter in starters:
+        if (folder / starter.name).exists():
+            hint = "give another folder: nnpipe init DIR"
+            raise UsageError("there is a spec already, and it stays", where=str(folder / starter.name), hint=hint)
+    folder.mkdir(parents=True, exist_ok=True)
+    for starter in starters:
+        with open(folder / starter.name, "xb") as file:
+            file.write(starter.read_bytes())
+        print(f"wrote {folder / starter.name}")
+    print(f"\nNext: nnpipe run {folder / FIRST}")
+
+
+def _starters() -> Path:
+    """The starter specs: inside an installed package, or in the checkout."""
+    package = Path(__file__).parents[1]
+    packed = package / "starters"
+    return packed if packed.is_dir() else package.parent / "specs"
+
+
+def _layers(spec: Spec, root: Path) -> list[tuple[str, str, int]]:
+    """(kind, shape that leaves it, parameters) of every layer; empty where only reading the data tells the shape."""
+    shape = spec.data.source.describe(root).shape
+    if shape is None:
+        return []
+    model = spec.model
+    rows = [("input", _times(shape), 0)]
+    given = model.first_shape(shape)
+    for layer, after in zip(model.layers, model.shapes(shape), strict=True):
+        rows.append((layer.kind, _times(after), layer.parameters(given)))
+        given = after
+    return rows
+
+
+def _table(layers: list[tuple[str, str, int]]) -> list[str]:
+    from nnpipe.cli.text import table
+
+    rows = [(f"  {kind}", shape, f"{count:,}") for kind, shape, count in layers]
+    return table(("  layer", "shape", "parameters"), rows, "<>>")
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,215 @@
+"""``nnpipe ls``, ``show`` and ``verify``: what a store holds, and whether it is what was written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, StoreFolder
+from nnpipe.errors import CorruptionError, UsageError
+
+if TYPE_CHECKING:
+    from nnpipe.store.store import Store
+
+
+def existing_store(folder: Path) -> Store:
+    """The store at ``folder``; UsageError if there is none."""
+    from nnpipe.api import open_store
+
+    if not (folder / "format.json").exists():
+        hint = "nnpipe run makes one; --store DIR or NNPIPE_STORE names another"
+        raise UsageError("no store here", where=str(folder), hint=hint)
+    return open_store(folder)
+
+
+# -- ls ------------------------------------------------------------------------------------------------------
+
+
+def ls(
+    store: StoreFolder = DEFAULT_STORE,
+    number: Annotated[int, typer.Option("-n", min=0, metavar="N", help="How many runs.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """List refs, the last runs, and the size of the store."""
+    opened = existing_store(store)
+    listing = _listing(opened, number)
+    print(json.dumps(listing) if as_json else "\n".join(_listed(listing)))
+
+
+def _listing(store: Store, number: int) -> dict[str, Any]:
+    from itertools import islice
+
+    fields = ("run", "spec", "status", "started", "seconds", "metrics")
+    sizes = [sum(file.stat().st_size for file in (store.directory(id_)).rglob("*")) for id_ in store.artifacts()]
+    return {
+        "store": str(store.root),
+        "refs": {name: store.refs[name] for name in store.refs.names()},
+        "runs": [{key: run.get(key) for key in fields} for run in islice(store.runs.newest_first(), number)],
+        "artifacts": len(sizes),
+        "bytes": sum(sizes),
+    }
+
+
+def _listed(listing: dict[str, Any]) -> list[str]:
+    from nnpipe.cli.text import SHORT, duration, size, table, when
+
+    lines = []
+    if listing["refs"]:
+        lines += [*table(("ref", "artifact"), [(n, id_[:SHORT]) for n, id_ in listing["refs"].items()], "<<"), ""]
+    rows = []
+    for run in listing["runs"]:
+        accuracy = (run["metrics"] or {}).get("test_accuracy")
+        shown = "-" if accuracy is None else f"{accuracy:.4f}"
+        rows.append((run["run"], run["status"], when(run["started"]), shown, duration(run["seconds"])))
+    if rows:
+        lines += [*table(("run", "status", "when", "accuracy", "took"), rows, "<<<>>"), ""]
+    return [*lines, f"{listing['artifacts']} artifacts, {size(listing['bytes'])} in {listing['store']}"]
+
+
+# -- show ----------------------------------------------------------------------------------------------------
+
+
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF|RUN",
+            help="A ref, a spec's name, the beginning of an artifact id, or the name of a run.",
+            show_default=False,
+        ),
+    ],
+    store: StoreFolder = DEFAULT_STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Show how an artifact came about, or what a run did."""
+    opened = existing_store(store)
+    run = opened.runs.get(name)
+    if as_json:
+        print(json.dumps(run or _artifact(opened, name)))
+    elif run:
+        print("\n".join(_run_shown(run)))
+    else:
+        print("\n".join(_artifact_shown(_artifact(opened, name))))
+
+
+def _artifact(store: Store, name: str) -> dict[str, Any]:
+    from nnpipe.pipeline.run import resolve
+
+    artifact = store.artifact(resolve(store, name))
+    made = [record for record in store.records() if record.artifact == artifact.id]
+    newest = max(made, key=lambda record: str(record.made.get("at")), default=None)
+    return {
+        "artifact": artifact.id,
+        "stage": artifact.manifest.stage,
+        "content": artifact.manifest.content,
+        "directory": str(artifact.directory),
+        "refs": [ref for ref in store.refs.names() if store.refs[ref] == artifact.id],
+        "key": newest.key if newest else None,
+        **({key: newest.recipe.get(key) for key in ("config", "code", "inputs", "seed")} if newest else {}),
+        "files": artifact.manifest.to_json()["files"],
+        "made": newest.made if newest else None,
+        "summary": artifact.summary,
+    }
+
+
+def _artifact_shown(shown: dict[str, Any]) -> list[str]:
+    from nnpipe.cli.text import SHORT, duration, size, table, when
+
+    head = [
+        ("artifact", shown["artifact"]),
+        ("stage", shown["stage"]),
+        ("content", shown["content"]),
+        ("where", shown["directory"]),
+        ("refs", " ".join(shown["refs"]) or "-"),
+    ]
+    made = shown["made"]
+    if made:
+        environment = made.get("environment") or {}
+        versions = environment.get("versions") or {}
+        told = [f"{package} {versions[package]}" for package in ("nnpipe", "torch") if package in versions]
+        head += [
+            ("recipe", f"{shown['key']} ({len(shown['code'])} modules of code, seed {shown['seed']})"),
+            ("made", f"{when(made.get('at'))} in {duration(made.get('seconds'))} by run {made.get('run')}"),
+            ("on", ", ".join([made.get("device", ""), f"Python {environment.get('python')}", *told])),
+        ]
+    files = [(name, size(file["size"]), file["sha256"][:SHORT]) for name, file in shown["files"].items()]
+    sections = {"files": ["  " + line for line in table(("file", "size", "sha256"), files, "<><")]}
+    sections["inputs"] = _fields({name: digest[:SHORT] for name, digest in (shown.get("inputs") or {}).items()})
+    sections["config"] = _fields(shown.get("config"))
+    sections["summary"] = _fields(shown["summary"])
+    lines = [f"{name:<9} {value}" for name, value in head]
+    return lines + [line for title, body in sections.items() if body for line in (title, *body)]
+
+
+def _run_shown(run: dict[str, Any]) -> list[str]:
+    from nnpipe.cli.text import SHORT, duration, measures, table, when
+
+    lines = [
+        f"run       {run['run']}",
+        f"status    {run['status']}",
+        f"started   {when(run.get('started'))}, took {duration(run['seconds'])}",
+    ]
+    lines += [f"error     {run['error']}"] if run.get("error") else []
+    lines += [f"metrics   {measures(run['metrics'])}"] if run["metrics"] else []
+    lines += [f"report    {run['report']}"] if run["report"] else []
+    rows = [(s["name"], s["status"], s["artifact"][:SHORT], duration(s["seconds"])) for s in run["stages"]]
+    return [*lines, "stages", *("  " + line for line in table(("stage", "status", "artifact", "took"), rows, "<<<>"))]
+
+
+def _fields(value: Any) -> list[str]:
+    from nnpipe.cli.text import dotted
+
+    pairs = list(dotted(value)) if value else []
+    width = max((len(name) for name, _ in pairs), default=0)
+    return [f"  {name:<{width}}  {text}" for name, text in pairs]
+
+
+# -- verify --------------------------------------------------------------------------------------------------
+
+
+def verify(
+    store: StoreFolder = DEFAULT_STORE,
+    quarantine: Annotated[
+        bool, typer.Option("--quarantine", help="Move damaged artifacts away, so that runs compute them again.")
+    ] = False,
+) -> None:
+    """Read every artifact; exit status 3 if one is damaged."""
+    opened = existing_store(store)
+    ids, damaged = opened.artifacts(), 0
+    for id_ in ids:
+        problems = _damage(opened, id_)
+        damaged += bool(problems)
+        for problem in problems:
+            print(f"damaged: {problem}", file=sys.stderr)
+        if problems and quarantine:
+            print(f"  moved to  {opened.quarantine(id_)}", file=sys.stderr)
+    for name in opened.refs.names():
+        if opened.refs[name] not in ids:
+            damaged += 1
+            print(f"damaged: {name}: the artifact it points at is gone", file=sys.stderr)
+    if damaged:
+        hint = None if quarantine else "nnpipe verify --quarantine moves them away, and the next run makes them again"
+        raise CorruptionError(f"{damaged} of {len(ids)} artifacts are damaged", where=str(store), hint=hint)
+    print(f"{len(ids)} artifacts are what was written")
+
+
+def _damage(store: Store, id: str) -> list[str]:  # noqa: A002
+    """What is wrong with an artifact: files that are missing, changed, or not its own."""
+    try:
+        artifact = store.artifact(id)
+    except CorruptionError as error:
+        return [str(error)]
+    problems = []
+    for name in artifact.manifest.files:
+        try:
+            artifact.verify(name)
+        except CorruptionError as error:
+            problems.append(str(error))
+    known = {*artifact.manifest.files, "manifest.json"}
+    there = (path for path in sorted(artifact.directory.rglob("*")) if not path.is_dir())
+    strangers = (path for path in there if path.relative_to(artifact.directory).as_posix() not in known)
+    return [*problems, *(f"{path}: a file that the artifact does not have" for path in strangers)]

@@ -1,0 +1,154 @@
+"""A user's own arrays, in an .npz, an HDF5 file or a zarr group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from nnpipe.datasets.paths import existing
+from nnpipe.datasets.sources.source import Block, ClassNames, Description, Opened, Source, block_rows
+from nnpipe.errors import DataError
+from nnpipe.spec import problem
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nnpipe.datasets.array_files import NamedArrays
+
+Layout = Literal["auto", "channels_first", "channels_last"]
+CHANNELS = (1, 3, 4)  # grey; red, green and blue; with transparency
+LABEL_ROWS = 1 << 16
+
+
+class Arrays(Source):
+    """Arrays of examples, (n, features), (n, height, width) or with channels, and of labels, (n,), 0 to classes - 1."""
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"path"})
+
+    kind: Literal["arrays"] = "arrays"
+    path: str = Field(description="The file, or the folder of a zarr group.")
+    images: str = Field(description="Name of the array of examples to train on.")
+    labels: str = Field(description="Name of the array of their labels.")
+    test_images: str | None = Field(None, description="Name of the array of examples to test on.")
+    test_labels: str | None = Field(None, description="Name of the array of their labels.")
+    class_names: ClassNames | None = Field(None, description="One a class; left out: the labels' numbers.")
+    layout: Layout = Field(
+        "auto", description="Where the channels of (n, ., ., .) stand; auto: where there are 1, 3 or 4 of them."
+    )
+
+    @model_validator(mode="after")
+    def _check_test_arrays_come_together(self) -> Arrays:
+        if (self.test_images is None) != (self.test_labels is None):
+            missing = "test_images" if self.test_images is None else "test_labels"
+            raise problem(f"{missing} is missing", expected="both test_images and test_labels, or neither", found="one")
+        return self
+
+    def describe(self, root: Path) -> Description:
+        from nnpipe.datasets.array_files import open_file
+
+        path = self._path(root)
+        with open_file(path) as file:
+            for images, labels in self._pairs().values():
+                file.shape(images), file.shape(labels)
+            shape, _ = arrangement(file.shape(self.images), self.layout, f"{path}:{self.images}")
+        return Description(shape, len(self.class_names) if self.class_names else None)
+
+    def files(self, root: Path) -> list[Path]:
+        path = self._path(root)
+        return [path] if path.is_file() else sorted(inner for inner in path.rglob("*") if inner.is_file())
+
+    def open(self, root: Path, seed: int) -> Opened:
+        from nnpipe.datasets.array_files import open_file
+        from nnpipe.datasets.examples import check_alike, kept_dtype, numbered_classes, value_range
+
+        path = self._path(root)
+        with open_file(path) as file:
+            sizes = {split: _count(file, path, *pair) for split, pair in self._pairs().items()}
+            dtype = file.dtype(self.images)
+            shape, _ = arrangement(file.shape(self.images), self.layout, f"{path}:{self.images}")
+            for images, _ in self._pairs().values():
+                where = f"{path}:{images}"
+                check_alike(
+                    arrangement(file.shape(images), self.layout, where)[0], file.dtype(images), shape, dtype, where
+                )
+            names = self.class_names or numbered_classes(self._all_labels(file, path), f"{path}:{self.labels}")
+        kept = kept_dtype(dtype, f"{path}:{self.images}")
+        return Opened(
+            sizes, shape, kept, value_range(dtype), names, lambda split: self._blocks(path, split, len(names))
+        )
+
+    def _blocks(self, path: Path, split: str, classes: int) -> Iterator[Block]:
+        from nnpipe.datasets.array_files import open_file
+        from nnpipe.datasets.examples import checked_blocks
+
+        images, labels = self._pairs()[split]
+        with open_file(path) as file:
+            shape, last = arrangement(file.shape(images), self.layout, f"{path}:{images}")
+            rows = block_rows(shape, file.dtype(images).itemsize)
+            stored = file.blocks(images, rows)
+            examples = (block.transpose(0, 3, 1, 2) if last else block.reshape(-1, *shape) for block in stored)
+            places = f"{path}:{images}", f"{path}:{labels}"
+            yield from checked_blocks(examples, file.blocks(labels, rows), places, classes)
+
+    def _pairs(self) -> dict[str, tuple[str, str]]:
+        """Split -> names of its examples and labels."""
+        pairs = {"train": (self.images, self.labels)}
+        if self.test_images is not None and self.test_labels is not None:
+            pairs["test"] = (self.test_images, self.test_labels)
+        return pairs
+
+    def _all_labels(self, file: NamedArrays, path: Path) -> Iterator[np.ndarray]:
+        from nnpipe.datasets.examples import checked_labels
+
+        for _, labels in self._pairs().values():
+            first = 0
+            for block in file.blocks(labels, LABEL_ROWS):
+                yield checked_labels(block, f"{path}:{labels}", first)
+                first += len(block)
+
+    def _path(self, root: Path) -> Path:
+        return existing(root, self.path, "a .npz or .h5 file, or a .zarr folder")
+
+
+def arrangement(shape: tuple[int, ...], layout: Layout, where: str) -> tuple[tuple[int, ...], bool]:
+    """The shape of one example of a stored array, channels first, and whether its channels are stored last.
+
+    Raises:
+        DataError: it holds no examples, or does not tell where the channels stand.
+    """
+    if len(shape) not in (2, 3, 4) or 0 in shape[1:]:
+        raise DataError(
+            "not an array of examples",
+            where=where,
+            expected="shape (n, features), (n, height, width) or (n, channels, height, width)",
+            found=f"shape {shape}",
+        )
+    if len(shape) < 4:
+        return ((1, *shape[1:]) if len(shape) == 3 else shape[1:]), False
+    first, last = shape[1] in CHANNELS, shape[3] in CHANNELS
+    if layout == "auto" and first == last:
+        raise DataError(
+            "which dimension holds the channels cannot be told",
+            where=where,
+            expected="1, 3 or 4 channels, first or last",
+            found=f"shape {shape}",
+            hint="set layout of the source to channels_first or channels_last",
+        )
+    if layout == "channels_last" or (layout == "auto" and last):
+        return (shape[3], shape[1], shape[2]), True
+    return shape[1:], False
+
+
+def _count(file: NamedArrays, path: Path, images: str, labels: str) -> int:
+    from nnpipe.datasets.examples import check_counts, kept_dtype
+
+    rows = file.shape(images)[:1], file.shape(labels)[:1]
+    for name, count in zip((images, labels), rows, strict=True):
+        kept_dtype(file.dtype(name), f"{path}:{name}")
+        if not count:
+            raise DataError("a single number, not an array", where=f"{path}:{name}", expected="a row an example")
+    check_counts(rows[0][0], rows[1][0], f"{path}:{images}", f"{path}:{labels}")
+    return rows[0][0]

@@ -1,0 +1,67 @@
+"""The network in ONNX, weights inside the one file: for ONNX Runtime and whatever else reads the format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from nnpipe.exporters.exporter import Exporter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from nnpipe.exporters.exporter import Run
+    from nnpipe.models.network import Network
+
+
+class Onnx(Exporter):
+    """``input`` (batch, *input_shape) to ``output`` (batch, units).
+
+    The parts of the document, each as JSON, are entries of ``metadata_props``: architecture, class_names,
+    input_shape, scaling.
+    """
+
+    kind: Literal["onnx"] = "onnx"
+    filename: ClassVar[str] = "model.onnx"
+
+    def write(self, network: Network, path: Path) -> None:
+        import torch
+
+        from nnpipe.exporters.trace import BATCH, trace
+        from nnpipe.models.network import save_document
+        from nnpipe.store.canonical import canonical_json
+
+        program = torch.onnx.export(
+            trace(network),
+            dynamo=True,
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_shapes=BATCH,  # for its name
+            external_data=False,
+            verbose=False,
+        )
+        assert program is not None  # None is for exports straight into a file
+        model = program.model_proto
+        for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+            part.ClearField("metadata_props")  # notes of the exporter about its own work
+        for key, value in sorted(save_document(network).items()):
+            model.metadata_props.add(key=key, value=canonical_json(value).decode())
+        path.write_bytes(model.SerializeToString(deterministic=True))
+
+    def load(self, path: Path) -> Run | None:
+        from importlib.util import find_spec
+
+        if find_spec("onnxruntime") is None:
+            return None
+        import numpy as np
+        import onnxruntime  # type: ignore[import-untyped]
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+        def run(x: np.ndarray) -> np.ndarray:
+            return np.asarray(session.run(["output"], {"input": x})[0])
+
+        return run

@@ -1,0 +1,37 @@
+"""The network as a PyTorch program that runs without nnpipe: ``torch.export.load("model.pt2").module()``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from nnpipe.exporters.exporter import Exporter, computed_by, document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nnpipe.exporters.exporter import Run
+    from nnpipe.models.network import Network
+
+
+class TorchExport(Exporter):
+    """Operators and weights in one archive; the document is its extra file ``nnpipe.json``."""
+
+    kind: Literal["torch_export"] = "torch_export"
+    filename: ClassVar[str] = "model.pt2"
+
+    def write(self, network: Network, path: Path) -> None:
+        from io import BytesIO
+
+        import torch
+
+        from nnpipe.exporters.trace import trace
+
+        # Through memory: a file's name would be written into it.
+        buffer = BytesIO()
+        torch.export.save(trace(network), buffer, extra_files={"nnpipe.json": document(network)})
+        path.write_bytes(buffer.getvalue())
+
+    def load(self, path: Path) -> Run | None:
+        import torch
+
+        return computed_by(torch.export.load(path).module())

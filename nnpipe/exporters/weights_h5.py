@@ -1,0 +1,60 @@
+"""The weights in plain HDF5: one data set a tensor, for any program that reads HDF5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from nnpipe.exporters.exporter import Exporter, computed_by, document, weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from nnpipe.exporters.exporter import Run
+    from nnpipe.models.network import Network
+    from nnpipe.store.hdf5 import Group
+
+
+class WeightsH5(Exporter):
+    """``layers/<i>/weight`` and ``layers/<i>/bias`` as torch has them; the document is the root's ``nnpipe``."""
+
+    kind: Literal["weights_h5"] = "weights_h5"
+    filename: ClassVar[str] = "weights.h5"
+
+    def write(self, network: Network, path: Path) -> None:
+        from nnpipe.store.hdf5 import Group, write_tree
+
+        write_tree(path, Group({"nnpipe": document(network)}, groups=_nested(weights(network)).groups))
+
+    def load(self, path: Path) -> Run | None:
+        from contextlib import closing
+
+        from nnpipe.models.architecture import Model
+        from nnpipe.models.layers.layer import WeightedLayer
+        from nnpipe.models.network import load_network
+        from nnpipe.store.arrays import open_arrays
+
+        with closing(open_arrays(path)) as file:
+            about = file.attributes()["nnpipe"]
+            layers = enumerate(Model.model_validate(about["architecture"]).layers)
+            weighted = [index for index, layer in layers if isinstance(layer, WeightedLayer)]
+            names = [f"layers/{index}/{tensor}" for index in weighted for tensor in ("weight", "bias")]
+            tensors = {name.replace("/", "."): file.rows(name, 0, file.shape(name)[0]) for name in names}
+        return computed_by(load_network(tensors, about))
+
+
+def _nested(tensors: Mapping[str, np.ndarray]) -> Group:
+    """A tree of groups of tensors whose names are paths with dots."""
+    from nnpipe.store.hdf5 import Group
+
+    arrays: dict[str, np.ndarray] = {}
+    below: dict[str, dict[str, np.ndarray]] = {}
+    for name, tensor in tensors.items():
+        head, _, rest = name.partition(".")
+        if rest:
+            below.setdefault(head, {})[rest] = tensor
+        else:
+            arrays[head] = tensor
+    return Group(arrays=arrays, groups={head: _nested(inside) for head, inside in below.items()})

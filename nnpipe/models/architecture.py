@@ -1,0 +1,45 @@
+"""The network as a spec says it: its layers in order, and what can be told of it without computing."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from nnpipe.models.layers import AnyLayer, Dense
+from nnpipe.models.layers.layer import Shape, ShapeError
+from nnpipe.spec import Part, shorthand
+
+
+class Model(Part):
+    """A network: each layer reads what the one before it gives."""
+
+    layers: tuple[Annotated[AnyLayer, BeforeValidator(shorthand)], ...] = Field(
+        min_length=1, description="The layers, from the input to the output."
+    )
+
+    def first_shape(self, input_shape: Shape) -> Shape:
+        """What the first layer is given: images as vectors, where it is a dense layer; else ``input_shape``."""
+        return (math.prod(input_shape),) if isinstance(self.layers[0], Dense) else tuple(input_shape)
+
+    def shapes(self, input_shape: Shape) -> list[Shape]:
+        """The shape of one example after each layer.
+
+        Raises:
+            ShapeError: a layer cannot take what reaches it; ``index`` is its place.
+        """
+        shapes, shape = [], self.first_shape(input_shape)
+        for index, layer in enumerate(self.layers):
+            try:
+                shape = layer.output_shape(shape)
+            except ShapeError as error:
+                error.index = index
+                raise
+            shapes.append(shape)
+        return shapes
+
+    def parameters(self, input_shape: Shape) -> int:
+        """How many numbers training adjusts. Raises as ``shapes`` does."""
+        inputs = [self.first_shape(input_shape), *self.shapes(input_shape)[:-1]]
+        return sum(layer.parameters(shape) for layer, shape in zip(self.layers, inputs, strict=True))

@@ -1,0 +1,63 @@
+"""From raw values to what a network reads: x = (raw - offset) / scale in float32, kept with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from nnpipe.errors import DataError
+from nnpipe.spec import Part
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ScalingKind = Literal["auto", "unit", "standard", "none"]
+Numbers = float | tuple[float, ...]  # one for all values of an example, or one a feature
+
+
+class Scaling(Part):
+    """What is subtracted from raw values, and what the difference is divided by; as it is by default: nothing."""
+
+    offset: Numbers = 0.0
+    scale: Numbers = 1.0
+
+    def apply(self, raw: np.ndarray) -> np.ndarray:
+        """Raw examples, (n, ...) of any numeric dtype, as float32 inputs of a network."""
+        import numpy as np
+
+        offset, scale = np.asarray(self.offset, np.float32), np.asarray(self.scale, np.float32)
+        return (raw.astype(np.float32) - offset) / scale
+
+
+def resolve_scaling(kind: ScalingKind, attributes: Mapping[str, Any]) -> Scaling:
+    """What ``kind`` means for the data whose artifact has ``attributes``.
+
+    unit: the values' range becomes 0 to 1. standard: mean 0 and variance 1 over the training examples, feature by
+    feature for vectors, over all pixels for images. auto: unit where the range is known, else none.
+
+    Raises:
+        DataError: unit, and the range is not known.
+    """
+    value_range = attributes.get("value_range")
+    if kind == "standard":
+        return _standard(attributes["statistics"])
+    if kind == "none" or (kind == "auto" and value_range is None):
+        return Scaling()
+    if value_range is None:
+        raise DataError(
+            "the range of the values is not known",
+            where="data.scaling",
+            expected="standard, none or auto",
+            found="unit",
+            hint="scaling standard needs no range",
+        )
+    low, high = value_range
+    return Scaling(offset=low, scale=high - low if high > low else 1.0)
+
+
+def _standard(statistics: Mapping[str, Any]) -> Scaling:
+    # A value that never changes carries nothing: it is centred and left at zero.
+    if statistics.get("feature_mean"):
+        scale = tuple(float(std) if std > 0 else 1.0 for std in statistics["feature_std"])
+        return Scaling(offset=tuple(map(float, statistics["feature_mean"])), scale=scale)
+    return Scaling(offset=statistics["mean"], scale=statistics["std"] if statistics["std"] > 0 else 1.0)

@@ -1,0 +1,87 @@
+"""Which classes are taken for which, counted on the test examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from nnpipe.plots.picture import Drawing, Picture, Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+MOST_COUNTED = 20  # classes; with more, numbers in the cells would be too small to read
+
+
+class ConfusionMatrix(Picture):
+    """Test examples by true and predicted class: counts as numbers, shares of the true class as colours."""
+
+    kind: Literal["confusion_matrix"] = "confusion_matrix"
+    needs: ClassVar[str] = "a confusion matrix among what was measured on the test examples"
+
+    def applies(self, subject: Subject) -> bool:
+        return bool(subject.evaluation.get("confusion_matrix"))
+
+    def draw(self, subject: Subject) -> Drawing:
+        import numpy as np
+
+        from nnpipe.plots.style import WIDTH, new_figure
+
+        counts = np.asarray(subject.evaluation["confusion_matrix"])
+        names = subject.class_names
+        figure = new_figure(WIDTH)
+        _draw_matrix(figure.add_subplot(), counts, names)
+        right, total = int(np.trace(counts)), int(counts.sum())
+        seen = (
+            f"{right:,} of {total:,} test examples ({right / max(total, 1):.1%}) are on the diagonal, predicted right."
+        )
+        return Drawing(
+            title="Confusion matrix",
+            caption="Each row holds the test examples of one true class, each column those predicted as one class: "
+            "numbers count examples, the colour is the share of the row, from white (none) to dark blue (all). "
+            f"{seen} {_mistakes(counts, names)}",
+            alt=f"Confusion matrix of {len(names)} classes. {seen}",
+            figure=figure,
+        )
+
+
+def _draw_matrix(axes: Axes, counts: np.ndarray, names: list[str]) -> None:
+    import numpy as np
+
+    from nnpipe.plots.style import INK, SEQUENTIAL
+
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1, interpolation="nearest")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(True)
+    size = min(9.0, 80 / len(names))
+    if len(names) <= MOST_COUNTED:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                colour = "white" if shares[row, column] > 0.45 else INK
+                axes.text(column, row, str(count), ha="center", va="center", fontsize=size, color=colour)
+    step = 1 + (len(names) - 1) // MOST_COUNTED
+    places, short = range(0, len(names), step), [shortened(name, 12) for name in names[::step]]
+    slanted = sum(map(len, short)) > 40  # letters that fit side by side
+    axes.set_xticks(places, short, rotation=45 if slanted else 0, ha="right" if slanted else "center")
+    axes.set_yticks(places, short)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+
+
+def _mistakes(counts: np.ndarray, names: list[str]) -> str:
+    """The commonest three confusions, in words."""
+    import numpy as np
+
+    wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:3]
+    pairs = [(int(place) // len(counts), int(place) % len(counts)) for place in order]
+    told = [
+        f"{names[true]} taken for {names[said]} ({wrong[true, said]:,})" for true, said in pairs if wrong[true, said]
+    ]
+    return f"The commonest mistakes: {', '.join(told)}." if told else "There is no mistake."
+
+
+def shortened(name: str, length: int) -> str:
+    """``name``, cut to ``length`` letters with a sign that it was."""
+    return name if len(name) <= length else name[: length - 1] + "…"

@@ -1,0 +1,98 @@
+"""Some test images with what the network says of them, and those it is most confidently wrong about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from nnpipe.plots.picture import Drawing, Picture, Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS = 5
+IMAGE, ROW, TITLE = 0.76, 1.22, 0.36  # inches: an image, a row with its words, a title
+
+
+class Examples(Picture):
+    """The first test images, then the mistakes made with the highest probability."""
+
+    kind: Literal["examples"] = "examples"
+    needs: ClassVar[str] = "images of one or three channels"
+    count: int = Field(10, ge=1, le=50, description="How many to show of each sort at most.")
+
+    def applies(self, subject: Subject) -> bool:
+        return subject.image_shape is not None and len(subject.inputs) > 0
+
+    def draw(self, subject: Subject) -> Drawing:
+        import numpy as np
+
+        said = subject.probabilities.argmax(axis=1)
+        confidence = subject.probabilities.max(axis=1)
+        wrong = np.flatnonzero(said != subject.labels)
+        worst = wrong[np.argsort(-confidence[wrong], kind="stable")][: self.count]
+        first = np.arange(min(self.count, len(said)))
+        groups = [("First test examples", first), ("Most confidently wrong", worst)]
+        figure = _draw_groups(subject, [(title, indices) for title, indices in groups if len(indices)])
+        return Drawing(
+            title="Examples",
+            caption="Above, the first test examples; below, those the network is wrong about with the highest "
+            "probability: often hard for people too, sometimes labelled wrong. Under each image stands the class "
+            "that the network says and its probability; where that is wrong, the true class follows in red. "
+            f"{_seen(subject)}",
+            alt=f"{len(first)} test images with predicted classes, then {len(worst)} wrongly predicted ones.",
+            figure=figure,
+        )
+
+
+def _draw_groups(subject: Subject, groups: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Rows of images under titles, in places measured in inches: automatic layout crowds the words."""
+    from nnpipe.plots.style import INK, WIDTH, bare, new_figure
+
+    height = sum(TITLE + ROW * ceil(len(indices) / COLUMNS) for _, indices in groups)
+    figure = new_figure(height, layout=None)
+    cell, top = WIDTH / COLUMNS, 0.0
+    for title, indices in groups:
+        figure.text(0.12 / WIDTH, 1 - (top + 0.1) / height, title, va="top", fontsize=9.5, color=INK)
+        top += TITLE
+        for place, index in enumerate(indices):
+            left = (place % COLUMNS + 0.5) * cell - IMAGE / 2
+            bottom = height - top - ROW * (place // COLUMNS) - IMAGE
+            axes = figure.add_axes((left / WIDTH, bottom / height, IMAGE / WIDTH, IMAGE / height))
+            bare(axes)
+            _draw_image(axes, subject, int(index))
+        top += ROW * ceil(len(indices) / COLUMNS)
+    return figure
+
+
+def _draw_image(axes: Axes, subject: Subject, index: int) -> None:
+    from nnpipe.plots.confusion_matrix import shortened
+    from nnpipe.plots.style import INK, VERMILLION
+
+    low, high = subject.attributes.get("value_range") or (subject.inputs.min(), subject.inputs.max())
+    image = (subject.inputs[index].astype(float) - low) / ((high - low) or 1)
+    pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0).clip(0, 1)
+    axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    said, true = int(subject.probabilities[index].argmax()), int(subject.labels[index])
+    names = [shortened(name, 9) for name in subject.class_names]
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
+    prediction = f"{names[said]}  {subject.probabilities[index, said]:.2f}"
+    axes.annotate(prediction, (0.5, 0), (0, -4), fontsize=8.5, color=INK, **place)
+    if said != true:
+        mistake = f"is {names[true]}"
+        axes.annotate(mistake, (0.5, 0), (0, -15), fontsize=8.5, color=VERMILLION, fontweight="bold", **place)
+
+
+def _seen(subject: Subject) -> str:
+    said = subject.probabilities.argmax(axis=1)
+    wrong = said != subject.labels
+    confident = int((wrong & (subject.probabilities.max(axis=1) > 0.9)).sum())
+    return (
+        f"Of {len(said):,} test examples looked through, {int(wrong.sum()):,} are predicted wrong, "
+        f"{confident or 'none'} of them with a probability above 0.9."
+    )

@@ -1,0 +1,105 @@
+"""Loss and accuracy after each epoch of training with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from nnpipe.plots.picture import Drawing, Picture, Subject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Records = Sequence[Mapping[str, float]]
+MEASURES = ("loss", "accuracy")
+
+
+class LearningCurves(Picture):
+    """How loss and accuracy went, on the examples learnt from and on those that were not."""
+
+    kind: Literal["learning_curves"] = "learning_curves"
+    needs: ClassVar[str] = "a history with at least one epoch"
+
+    def applies(self, subject: Subject) -> bool:
+        return bool(subject.history["records"])
+
+    def draw(self, subject: Subject) -> Drawing:
+        from nnpipe.plots.style import new_figure
+
+        records: Records = subject.history["records"]
+        measures = [name for name in MEASURES if name in records[0]]
+        best = subject.history.get("best_epoch")
+        figure = new_figure(0.3 + 2.1 * len(measures))
+        panels = figure.subplots(len(measures), sharex=True, squeeze=False)[:, 0]
+        for axes, measure in zip(panels, measures, strict=True):
+            _draw_panel(axes, records, measure, subject.watched, best)
+        panels[-1].set_xlabel("epoch")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+        reached = _reached(records, subject.watched, best)
+        return Drawing(
+            title="Learning curves",
+            caption=f"{_how_to_read(records, measures, subject.watched)} {reached}{_gap(records)}",
+            alt=f"Curves of {' and '.join(measures)} over {len(records)} epochs. {reached}",
+            figure=figure,
+        )
+
+
+def _draw_panel(axes: Axes, records: Records, measure: str, watched: str, best: int | None) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    from nnpipe.plots.style import BLUE, INK, MUTED, VERMILLION
+
+    epochs = [record["epoch"] for record in records]
+    mark = "o" if len(records) <= 30 else ""
+    for key, colour, line, label in (
+        (measure, BLUE, "--", "train"),
+        (f"val_{measure}", VERMILLION, "-", watched),
+    ):
+        if key in records[0]:
+            values = [record[key] for record in records]
+            axes.plot(epochs, values, line, color=colour, marker=mark, markersize=3, label=label)
+    axes.set_title(measure.capitalize())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    if best is not None:
+        axes.axvline(best, color=MUTED, linewidth=0.9, linestyle=":", zorder=0.5)
+        value = _record(records, best).get(f"val_{measure}", _record(records, best)[measure])
+        axes.plot([best], [value], "o", markersize=7, markerfacecolor="none", markeredgecolor=INK, label="best epoch")
+    axes.margins(y=0.12)
+
+
+def _how_to_read(records: Records, measures: Sequence[str], watched: str) -> str:
+    names = " and ".join(measures)
+    unseen = "val_loss" in records[0]
+    compared = (
+        f"the dashed line on the examples learnt from, the full line on the {watched} examples, which are not learnt "
+        "from: where the two part, the network learns its examples by heart."
+        if unseen
+        else "on the examples learnt from."
+    )
+    return f"{names.capitalize()} after each epoch, {compared}"
+
+
+def _reached(records: Records, watched: str, best: int | None) -> str:
+    """What the best epoch is and what was measured there."""
+    epoch = int(records[-1]["epoch"]) if best is None else best
+    measure = "accuracy" if "accuracy" in records[0] else "loss"
+    record = _record(records, epoch)
+    split = watched if f"val_{measure}" in record else "training"
+    value = record.get(f"val_{measure}", record[measure])
+    place = f"epoch {epoch} of {len(records)}" + ("" if best is None else ", the best one (ringed)")
+    return f"The {split} {measure} reaches {value:.4g} at {place}."
+
+
+def _gap(records: Records) -> str:
+    """How far training and unseen examples lie apart at the end."""
+    last = records[-1]
+    if "val_accuracy" not in last:
+        return ""
+    apart = last["accuracy"] - last["val_accuracy"]
+    return f" At the end the training accuracy is {last['accuracy']:.4g}, {abs(apart):.2g} " + (
+        "above it." if apart >= 0 else "below it."
+    )
+
+
+def _record(records: Records, epoch: int) -> Mapping[str, float]:
+    return next(record for record in records if record["epoch"] == epoch)

@@ -1,0 +1,120 @@
+"""What every picture offers: whether it has something to show, and a drawing with a caption that tells how to read it.
+
+A picture sees arrays and JSON only, never the store.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nnpipe.spec import Part
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A layer as pretraining left it.
+
+    tensors: ``weight`` (hidden, visible), ``bias`` (hidden,) and what else its method learns.
+    history: one record an epoch.
+    summary: ``method``, ``visible``, ``hidden`` and more.
+    """
+
+    tensors: Mapping[str, np.ndarray]
+    history: Sequence[Mapping[str, float]]
+    summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What pictures can be drawn of.
+
+    attributes: of the data: ``input_shape``, ``class_names``, ``value_range``, ``statistics``.
+    tensors: the network's weights, ``layers.<index>.weight`` and ``layers.<index>.bias``.
+    document: what the network's file says of it: ``architecture``, ``input_shape``, ``scaling``, ``class_names``.
+    history: ``records`` (one an epoch), ``best_epoch``, ``stopped``.
+    evaluation: ``confusion_matrix``, ``per_class``, ``test_accuracy`` ... of all test examples.
+    inputs: (n, *input_shape), the first test examples as the data has them, not scaled.
+    labels: (n,), their classes.
+    probabilities: (n, classes), what the network says of them.
+    watched: the split that training was measured on after each epoch, ``validation`` or ``test``.
+    pretrained: the layers that were pretrained, from the first.
+    """
+
+    attributes: Mapping[str, Any]
+    tensors: Mapping[str, np.ndarray]
+    document: Mapping[str, Any]
+    history: Mapping[str, Any]
+    evaluation: Mapping[str, Any]
+    inputs: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+    watched: str = "validation"
+    pretrained: Sequence[Pretrained] = ()
+
+    @property
+    def class_names(self) -> list[str]:
+        """One a class, in the order of labels."""
+        return list(self.attributes["class_names"])
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(channels, height, width) of an input that can be looked at, None for other data."""
+        shape = tuple(self.attributes["input_shape"])
+        return shape if len(shape) == 3 and shape[0] in (1, 3) else None
+
+    def receptive_fields(self, weight: np.ndarray) -> np.ndarray | None:
+        """A first layer's weights as images (units, channels, height, width); None where they are none.
+
+        weight: (units, inputs) of a dense layer or (filters, channels, height, width) of a convolution.
+        """
+        shape = self.image_shape
+        if shape is None:
+            return None
+        if weight.ndim == 4:
+            return weight if weight.shape[1] == shape[0] and weight.shape[2] > 1 else None
+        return weight.reshape(-1, *shape) if weight.ndim == 2 and weight.shape[1] == prod(shape) else None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and its words.
+
+    caption: how to read it, and what is seen in it.
+    alt: what it shows, for somebody who cannot see it.
+    """
+
+    title: str
+    caption: str
+    alt: str
+    figure: Figure
+
+
+class Picture(Part):
+    """A picture as a spec names it. Planning builds it, so matplotlib and numpy are imported inside ``draw``."""
+
+    kind: str
+    needs: ClassVar[str]  # what must be there for the picture to apply, in words
+
+    @abstractmethod
+    def applies(self, subject: Subject) -> bool:
+        """Whether there is something to show."""
+
+    @abstractmethod
+    def draw(self, subject: Subject) -> Drawing:
+        """Draw ``subject``, to which the picture applies."""
+
+    def render(self, subject: Subject) -> tuple[Drawing, bytes]:
+        """The drawing and its PNG: the same subject gives the same bytes, from any thread."""
+        from nnpipe.plots import style
+
+        with style.applied():
+            drawing = self.draw(subject)
+            return drawing, style.png(drawing.figure)

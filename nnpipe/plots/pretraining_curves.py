@@ -1,0 +1,81 @@
+"""What each layer's pretraining measured, epoch by epoch, without labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from nnpipe.plots import words
+from nnpipe.plots.picture import Drawing, Picture, Pretrained, Subject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Of a record, what is no measure of how well the layer does.
+CIRCUMSTANCES = frozenset({"epoch", "seconds", "examples", "learning_rate", "momentum"})
+
+
+class PretrainingCurves(Picture):
+    """Every measure of pretraining in a panel of its own, every layer a line of its own."""
+
+    kind: Literal["pretraining_curves"] = "pretraining_curves"
+    needs: ClassVar[str] = "at least one pretrained layer with a history"
+
+    def applies(self, subject: Subject) -> bool:
+        return bool(_measures(subject))
+
+    def draw(self, subject: Subject) -> Drawing:
+        from nnpipe.plots.style import new_figure
+
+        measures = _measures(subject)
+        figure = new_figure(0.3 + 2.1 * len(measures))
+        panels = figure.subplots(len(measures), sharex=True, squeeze=False)[:, 0]
+        for axes, measure in zip(panels, measures, strict=True):
+            _draw_panel(axes, subject, measure)
+        panels[-1].set_xlabel("epoch")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
+        names = ", ".join(map(words.kind, measures))
+        seen = " ".join(_seen(number, layer, measures[0]) for number, layer in enumerate(subject.pretrained, start=1))
+        return Drawing(
+            title="Pretraining curves",
+            caption=f"What each layer's pretraining measured after each epoch, without labels: {_lines(subject)}. "
+            f"Layers see inputs of different sizes, so compare the shapes of the lines, not their heights. {seen}",
+            alt=f"Curves of {names} of {len(subject.pretrained)} pretrained layers. {seen}",
+            figure=figure,
+        )
+
+
+def _measures(subject: Subject) -> list[str]:
+    """The measures of any layer, in the order they are recorded, without those of unseen examples."""
+    names = [name for layer in subject.pretrained for record in layer.history[:1] for name in record]
+    return [name for name in dict.fromkeys(names) if name not in CIRCUMSTANCES and not name.startswith("val_")]
+
+
+def _draw_panel(axes: Axes, subject: Subject, measure: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    from nnpipe.plots.style import SERIES
+
+    for number, layer in enumerate(subject.pretrained, start=1):
+        colour = SERIES[(number - 1) % len(SERIES)]
+        mark = "o" if len(layer.history) <= 30 else ""
+        for key, line in ((measure, "-"), (f"val_{measure}", ":")):
+            records = [record for record in layer.history if key in record]
+            label = f"layer {number}" if key == measure else None
+            epochs, values = [record["epoch"] for record in records], [record[key] for record in records]
+            axes.plot(epochs, values, line, color=colour, marker=mark, markersize=3, label=label)
+    axes.set_title(words.kind(measure).capitalize())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.margins(y=0.12)
+
+
+def _seen(number: int, layer: Pretrained, measure: str) -> str:
+    values = [record[measure] for record in layer.history if measure in record]
+    if not values:
+        return ""
+    return f"Layer {number}: {words.kind(measure)} from {values[0]:.4g} to {values[-1]:.4g} in {len(values)} epochs."
+
+
+def _lines(subject: Subject) -> str:
+    unseen = any(name.startswith("val_") for layer in subject.pretrained for name in layer.history[0])
+    full = "full lines on the examples learnt from"
+    return f"{full}, dotted lines on the {subject.watched} examples" if unseen else full

@@ -1,0 +1,98 @@
+"""How pictures look: one typeface, one palette, one width; drawn without a display and without pyplot's global state.
+
+Figures are narrow, so that their 9-point text is still readable when a telephone shows them at its own width.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+WIDTH = 4.8  # inches
+DPI = 200
+
+INK, MUTED, FAINT = "#1f2328", "#59636e", "#d1d9e0"
+# Okabe and Ito 2008: told apart with every kind of colour vision.
+BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#aa5a8c", "#56b4e9", "#e69f00"
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE)
+
+# Blue for negative, white for exactly zero, red for positive: safe for red-green blindness, unlike green and red.
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed", ["#0b3c71", "#2f79b5", "#93c4de", "#ffffff", "#f5a789", "#cb4a42", "#7a0a21"]
+).with_extremes(bad="#ababab")
+SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#ffffff", "#b9d6ea", "#5da2cf", "#1a6aa8", "#0b3c71"])
+
+SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called $x
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 6,
+    "axes.labelsize": 9,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": FAINT,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#eaeef2",
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+}
+
+# Groups of settings that change looks: those of backends and of interaction are left as they are.
+LOOKS = (
+    "axes.", "figure.constrained_layout.", "font.", "grid.", "hatch.", "image.", "legend.", "lines.", "markers.",
+    "mathtext.", "patch.", "path.", "savefig.", "scatter.", "text.", "xaxis.", "xtick.", "yaxis.", "ytick.",
+)  # fmt: skip
+
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """Draw with these settings and no user's own; matplotlib's settings are global, so one thread at a time."""
+    defaults: Mapping[Any, Any] = mpl.rcParamsDefault
+    looks = {name: defaults[name] for name in defaults if name.startswith(LOOKS)}
+    with _one_at_a_time, mpl.rc_context(looks | SETTINGS):
+        yield
+
+
+def new_figure(height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """An empty figure of the common width; ``height`` in inches."""
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout=layout, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG; no version and no time inside, so equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def bare(axes: Axes) -> None:
+    """Take ticks, grid and frame away: what is inside is a picture, not a plot."""
+    axes.set_axis_off()
+    axes.grid(visible=False)

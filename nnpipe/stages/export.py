@@ -1,0 +1,100 @@
+"""The stage that writes the trained network in other formats, and runs each file to see that it is the same network."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator
+
+from nnpipe.errors import StageError
+from nnpipe.exporters import AnyExporter
+from nnpipe.exporters.exporter import computed_by
+from nnpipe.models.architecture import Model
+from nnpipe.spec import Part, shorthand
+from nnpipe.stages.work import Work
+
+if TYPE_CHECKING:
+    from nnpipe.exporters.exporter import Run
+    from nnpipe.models.network import Network
+
+BATCHES = (1, 3, 64)  # a format may fix the size of a batch silently
+TOLERANCE = 1e-4  # of outputs; of their size, where that is above 1
+ROUNDING = 1e-6  # differences below it come from the order of summation
+
+
+class Export(Part):
+    """Which files to write; a format that is named twice is written once.
+
+    model: the architecture, so that the code of its layers counts; weights are an input.
+    """
+
+    model: Model
+    formats: tuple[Annotated[AnyExporter, BeforeValidator(shorthand)], ...] = ()
+
+
+def export(config: Export, work: Work) -> None:
+    """Write one file a format; ``exports.json`` says what they are and how near the network they come.
+
+    Raises:
+        StageError: a format cannot hold this network, or its file computes something else.
+    """
+    from nnpipe.models.network import load_network
+
+    network = load_network(*work.inputs["model"].tensors("model"))
+    listed: list[dict[str, Any]] = []
+    for exporter in dict.fromkeys(config.formats):
+        path = work.output.directory / exporter.filename
+        exporter.write(network, path)
+        work.output.claim(exporter.filename)
+        run = exporter.load(path)
+        listed.append(
+            {
+                "kind": exporter.kind,
+                "file": exporter.filename,
+                "bytes": path.stat().st_size,
+                "sha256": work.output.parts[exporter.filename],
+                "verified": run is not None,
+                "largest_difference": None if run is None else _verify(exporter.kind, network, run, work.seed),
+            }
+        )
+    work.output.json("exports", listed)
+    work.output.summary["formats"] = {
+        entry["kind"]: {name: entry[name] for name in ("file", "bytes", "verified")} for entry in listed
+    }
+
+
+def _verify(kind: str, network: Network, run: Run, seed: int) -> float:
+    """What the outputs of ``run`` and of ``network`` differ by at most, rounded up to a power of ten.
+
+    So rounded it does not depend on how many threads computed them.
+
+    Raises:
+        StageError: they differ by more than rounding explains.
+    """
+    difference = largest_difference(network, run, seed)
+    if not difference <= TOLERANCE:
+        raise StageError(
+            f"the {kind} file does not compute what the network computes",
+            where="export",
+            expected=f"outputs that differ by at most {TOLERANCE:g}",
+            found=f"a difference of {difference:.2g}",
+            hint=f"leave {kind} out of 'export'",
+        )
+    return float(f"1e{math.ceil(math.log10(max(difference, ROUNDING)))}")
+
+
+def largest_difference(network: Network, run: Run, seed: int) -> float:
+    """The largest difference of outputs, relative to outputs above 1, on random inputs of several batch sizes."""
+    import numpy as np
+
+    random, expected_of = np.random.default_rng(seed), computed_by(network)
+    worst = []
+    for batch in BATCHES:
+        x = random.standard_normal((batch, *network.input_shape), dtype=np.float32)
+        expected, found = expected_of(x), run(x)
+        if found.shape != expected.shape:
+            return math.inf
+        differences = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+        worst.append(differences.max())
+    return float(np.max(worst))  # not a number, if any of them is

@@ -1,0 +1,136 @@
+"""The stage that learns one layer without labels, from the data or from what the layer below makes of them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from nnpipe.errors import StageError
+from nnpipe.models.layers import Dense
+from nnpipe.models.scaling import Scaling, ScalingKind, resolve_scaling
+from nnpipe.pretraining import AnyMethod
+from nnpipe.spec import Part
+from nnpipe.stages.splits import read_tensor
+from nnpipe.stages.work import Work
+from nnpipe.training.optimizers import AnyOptimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import Tensor
+
+    from nnpipe.pretraining.objective import LayerObjective
+    from nnpipe.training.examples import Examples
+
+SPLITS = ("train", "validation", "test")
+BLOCK = 1000  # examples at a time
+ROUNDING = 1e-6  # how far from [0, 1] scaling may round
+
+
+class PretrainLayer(Part):
+    """One layer, and how it learns."""
+
+    method: AnyMethod
+    layer: Dense
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    optimizer: AnyOptimizer
+    scaling: ScalingKind
+
+
+def pretrain(config: PretrainLayer, work: Work) -> None:
+    """Learn the layer; write its tensors, its history, and its representation of every split.
+
+    Raises:
+        StageError: the method needs values from 0 to 1 and finds others.
+        DataError: the data cannot be scaled as the spec says.
+        Interrupted: somebody asked to stop; a checkpoint was kept.
+    """
+    from nnpipe.training.loop import fit
+
+    splits = _visible(config, work)
+    if config.method.reads_probabilities:
+        _check_probabilities(config, splits)
+    objective = config.method.objective(config.layer, _mean(splits["train"]), work.seed)
+    history = fit(
+        objective,
+        config.optimizer.build(objective.module.parameters()),
+        splits["train"],
+        splits.get("validation"),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        seed=work.seed,
+        watch=work,
+    )
+    # Of all epochs, those before an interruption too.
+    work.timings["epochs"] = [{k: r[k] for k in ("epoch", "seconds", "examples")} for r in history.records]
+    records = history.without_times()
+    about = {"method": config.method.model_dump(mode="json"), "layer": config.layer.model_dump(mode="json")}
+    tensors = {name: p.detach().cpu().numpy() for name, p in objective.module.named_parameters()}
+    work.output.tensors("layer", tensors, about)
+    work.output.json("history", records)
+    _write_representation(objective, splits, config.layer.units, work)
+    measures = {name: value for name, value in records[-1].items() if name not in ("epoch", "learning_rate")}
+    hidden, visible = tensors["weight"].shape
+    work.output.summary |= {"method": config.method.kind, "visible": visible, "hidden": hidden}
+    work.output.summary |= {"epochs": len(records), **measures}
+
+
+def _visible(config: PretrainLayer, work: Work) -> dict[str, Examples]:
+    """The examples of each split as the layer sees them, whole in the memory of the device that computes."""
+    from nnpipe.training.examples import Examples
+
+    below = work.inputs.get("below")
+    with closing(below.arrays("representation") if below else work.inputs["data"].arrays("data")) as file:
+        prefix, scaling = ("H", Scaling()) if below else ("X", resolve_scaling(config.scaling, file.attributes()))
+        names = {split: f"{prefix}_{split}" for split in SPLITS if f"{prefix}_{split}" in file.names()}
+        return {
+            split: Examples(read_tensor(file, name).to(work.device), None, scaling) for split, name in names.items()
+        }
+
+
+def _check_probabilities(config: PretrainLayer, splits: Mapping[str, Examples]) -> None:
+    for split, examples in splits.items():
+        low, high = (float(value) for value in _extremes(examples))
+        if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+            raise StageError(
+                f"pretraining by {config.method.kind} reads values as probabilities",
+                where=f"{split} examples, with data.scaling {config.scaling}",
+                expected="values from 0 to 1",
+                found=f"values from {low:g} to {high:g}",
+                hint="set data.scaling: unit, or pretrain with {kind: autoencoder, loss: mean_squared_error}",
+            )
+
+
+def _extremes(examples: Examples) -> tuple[Tensor, Tensor]:
+    """The smallest and the largest scaled value; both NaN if any is."""
+    import torch
+
+    found = torch.stack([torch.stack(x.aminmax()) for x in _blocks(examples)])
+    return found[:, 0].amin(), found[:, 1].amax()
+
+
+def _mean(examples: Examples) -> Tensor:
+    """(visible,) float32, summed in float64."""
+    import torch
+
+    sums = [x.double().sum(0) for x in _blocks(examples)]
+    return (torch.stack(sums).sum(0) / len(examples)).float()
+
+
+def _write_representation(objective: LayerObjective, splits: Mapping[str, Examples], hidden: int, work: Work) -> None:
+    import numpy as np
+
+    with work.output.arrays("representation") as writer:
+        for split, examples in splits.items():
+            writer.allocate(f"H_{split}", (len(examples), hidden), np.float32)
+            for x in _blocks(examples):
+                writer.append(f"H_{split}", objective.represent(x).cpu().numpy())
+
+
+def _blocks(examples: Examples) -> Iterator[Tensor]:
+    """All examples in order, scaled and flattened: (rows, visible) float32."""
+    for start in range(0, len(examples), BLOCK):
+        yield examples.rows(start, start + BLOCK)[0].flatten(1)

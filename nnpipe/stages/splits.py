@@ -1,0 +1,34 @@
+"""From the arrays of ingested data to examples on the device that computes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnpipe.store.arrays import ArrayFile, blocks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nnpipe.models.scaling import Scaling
+    from nnpipe.training.examples import Examples
+
+
+def read_split(file: ArrayFile, split: str, scaling: Scaling, device: str) -> Examples:
+    """The examples of ``split`` (train, validation or test), raw as they are kept, with their labels."""
+    from nnpipe.training.examples import Examples
+
+    x, y = read_tensor(file, f"X_{split}"), read_tensor(file, f"y_{split}")
+    return Examples(x.to(device), y.to(device), scaling)
+
+
+def read_tensor(file: ArrayFile, name: str) -> Tensor:
+    """A whole array, read block by block into one tensor on the CPU."""
+    import numpy as np
+    import torch
+
+    whole = np.empty(file.shape(name), file.dtype(name))
+    start = 0
+    for block in blocks(file, name):
+        whole[start : start + len(block)] = block
+        start += len(block)
+    return torch.from_numpy(whole)

@@ -1,0 +1,115 @@
+"""The stage that draws pictures of a trained network, of its training and of its mistakes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from pydantic import model_validator
+
+from nnpipe.errors import StageError
+from nnpipe.models.architecture import Model
+from nnpipe.plots import EVERY, AnyPicture
+from nnpipe.plots.picture import Picture, Pretrained, Subject
+from nnpipe.spec import Part
+from nnpipe.stages.work import Work
+
+MOST_EXAMPLES = 10_000  # test examples that pictures of single examples look through: memory stays bounded
+
+
+class Visualize(Part):
+    """Which pictures to draw.
+
+    model: some pictures run the network, so the code of its layers determines them.
+    pictures: None or left out: every picture that applies. Pictures that are named must apply.
+    chosen: whether the pictures were named.
+    """
+
+    model: Model
+    pictures: tuple[AnyPicture, ...]
+    chosen: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _every_picture_where_none_is_named(cls, data: Any) -> Any:
+        # They are written out so that the code of each of them counts as code of this stage.
+        if isinstance(data, dict) and data.get("pictures") is None:
+            return {**data, "pictures": EVERY, "chosen": False}
+        return data
+
+
+def visualize(config: Visualize, work: Work) -> None:
+    """Draw each picture into ``<name>.png``; ``pictures.json`` holds their titles, captions and alternative texts."""
+    subject = subject_of(work)
+    listed: list[dict[str, str]] = []
+    drawn: Counter[str] = Counter()
+    for picture in _applicable(config, subject):
+        drawing, png = picture.render(subject)
+        drawn[picture.kind] += 1
+        name = picture.kind if drawn[picture.kind] == 1 else f"{picture.kind}_{drawn[picture.kind]}"
+        work.output.file(f"{name}.png", png)
+        words = {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
+        listed.append({"name": name, "file": f"{name}.png", **words})
+        work.advanced(len(listed), len(config.pictures), {})
+    work.output.json("pictures", listed)
+    work.output.summary["pictures"] = [entry["name"] for entry in listed]
+
+
+def subject_of(work: Work) -> Subject:
+    """Read what pictures can be drawn of from the stage's inputs."""
+    model, evaluation = work.inputs["model"], work.inputs["evaluation"]
+    tensors, document = model.tensors("model")
+    data = work.inputs["data"].arrays("data")
+    predictions = evaluation.arrays("predictions")
+    try:
+        count = min(MOST_EXAMPLES, data.shape("X_test")[0])
+        return Subject(
+            attributes=data.attributes(),
+            tensors=tensors,
+            document=document,
+            history=model.json("history"),
+            evaluation=evaluation.json("evaluation"),
+            inputs=data.rows("X_test", 0, count),
+            labels=data.rows("y_test", 0, count),
+            probabilities=predictions.rows("probabilities", 0, count),
+            watched="validation" if "X_validation" in data.names() else "test",
+            pretrained=_pretrained(work),
+        )
+    finally:
+        data.close()
+        predictions.close()
+
+
+def _pretrained(work: Work) -> tuple[Pretrained, ...]:
+    names = (name for name in work.inputs if name.startswith("pretrain/"))
+    ordered = sorted(names, key=lambda name: int(name.partition("/")[2]))
+    layers = (work.inputs[name] for name in ordered)
+    return tuple(Pretrained(layer.tensors("layer")[0], layer.json("history"), layer.summary) for layer in layers)
+
+
+def _applicable(config: Visualize, subject: Subject) -> list[Picture]:
+    """The pictures to draw.
+
+    Raises:
+        StageError: one that was named does not apply.
+    """
+    applicable: list[Picture] = []
+    for picture in config.pictures:
+        if picture.applies(subject):
+            applicable.append(picture)
+        elif config.chosen:
+            raise StageError(
+                f"the picture {picture.kind!r} does not apply to this network and its data",
+                where="visualize",
+                expected=picture.needs,
+                found=_description(subject),
+                hint=f"leave {picture.kind!r} out of 'visualize', or leave 'visualize' out to get all that apply",
+            )
+    return applicable
+
+
+def _description(subject: Subject) -> str:
+    shape = " by ".join(map(str, subject.attributes["input_shape"]))
+    first = subject.document["architecture"]["layers"][0]["kind"]
+    pretrained = f", {len(subject.pretrained)} pretrained layers" if subject.pretrained else ""
+    return f"inputs of shape {shape}, {len(subject.class_names)} classes, first layer {first}{pretrained}"

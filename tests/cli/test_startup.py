@@ -1,0 +1,55 @@
+"""What a process loads and how it ends: each test starts one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "torchvision", "prefect", "sklearn", "matplotlib", "scipy", "h5py", "zarr"}
+LIGHT = HEAVY | {"pydantic", "numpy", "ruamel"}
+
+PROGRAM = """
+import sys
+from nnpipe.cli import main
+status = main(sys.argv[1:])
+sys.stderr.write("\\n" + " ".join(sys.modules))
+sys.exit(status)
+"""
+
+
+def loaded(folder: Path, *words: str) -> set[str]:
+    command = [sys.executable, "-c", PROGRAM, *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stderr.splitlines()[-1].split()}
+
+
+def test_help_loads_only_typer_and_rich(tmp_path):
+    assert not loaded(tmp_path, "--help") & LIGHT
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("validate", "tiny.yaml", "-v"), ("plan", "tiny.yaml", "--set", "train.epochs=3"), ("run", "tiny.yaml")],
+    ids=lambda words: words[0],
+)
+def test_planning_and_a_run_with_nothing_to_do_load_nothing_heavy(copied, words):
+    assert not loaded(copied, *words) & (HEAVY | {"rich"})
+
+
+def test_importing_the_package_loads_nothing_of_it():
+    program = "import sys, nnpipe; print(*(name for name in sys.modules if name.startswith('nnpipe')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["nnpipe"]
+
+
+def test_a_reader_that_goes_away_is_no_error_worth_a_message(here):
+    command = [sys.executable, "-m", "nnpipe", "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1

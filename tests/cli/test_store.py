@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("words", [("ls",), ("verify",), ("show", "tiny"), ("report", "tiny")])
+def test_a_folder_without_a_store_is_a_usage_error(nnpipe, tmp_path, words):
+    answer = nnpipe(*words, "--store", tmp_path)
+    assert answer.status == 2
+    assert "no store here" in answer.err
+
+
+def test_ls_lists_refs_runs_and_sizes(nnpipe, here):
+    out = nnpipe("ls").out
+    assert "tiny/latest" in out
+    assert "-tiny-" in out
+    assert "6 artifacts, " in out
+
+
+def test_ls_as_json(nnpipe, here):
+    listing = nnpipe("ls", "--json").json
+    assert list(listing["refs"]) == ["tiny/latest"]
+    assert listing["runs"][0]["metrics"]["test_accuracy"] >= 0
+    assert listing["artifacts"] == 6
+    assert listing["bytes"] == sum(path.stat().st_size for path in Path("artifacts/objects").rglob("*.*"))
+
+
+def test_show_tells_recipe_files_and_summary_of_an_artifact(nnpipe, here):
+    out = nnpipe("show", "tiny").out
+    for text in ("stage     finetune", "refs      tiny/latest", "train.optimizer.learning_rate", "model.safetensors"):
+        assert text in out
+    shown = nnpipe("show", "tiny/latest", "--json").json
+    assert shown["config"]["train"]["epochs"] == 2
+    assert "nnpipe.stages.finetune" in shown["code"]
+    assert set(shown["files"]) >= {"model.safetensors", "history.json"}
+    assert shown["summary"]["parameters"] == 17
+    assert nnpipe("show", shown["artifact"][:8], "--json").json == shown
+
+
+def test_show_tells_what_a_run_did(nnpipe, here):
+    name = nnpipe("ls", "--json").json["runs"][0]["run"]
+    out = nnpipe("show", name).out
+    assert "status    done" in out
+    assert "test accuracy" in out
+    assert nnpipe("show", name, "--json").json["run"] == name
+
+
+def test_show_of_something_unknown_is_a_usage_error(nnpipe, here):
+    answer = nnpipe("show", "nothing-like-this")
+    assert answer.status == 2
+    assert "nothing is called" in answer.err
+
+
+def test_a_sound_store_is_verified(nnpipe, here):
+    answer = nnpipe("verify")
+    assert (answer.status, answer.out) == (0, "6 artifacts are what was written\n")
+
+
+def network(folder: Path) -> Path:
+    """The weights that finetune kept."""
+    return next(folder.glob("artifacts/objects/*/*/history.json")).with_name("model.safetensors")
+
+
+def damage(kind: str, model: Path) -> None:
+    if kind == "flipped bit":
+        data = bytearray(model.read_bytes())
+        data[-1] ^= 1
+        model.write_bytes(data)
+    elif kind == "missing file":
+        model.unlink()
+    elif kind == "truncated":
+        os.truncate(model, 10)
+    elif kind == "stranger":
+        (model.parent / "stranger.txt").write_text("x")
+    elif kind == "manifest":
+        (model.parent / "manifest.json").write_text("{}")
+    elif kind == "lost artifact":
+        model.parent.rename(model.parent.parent.parent.parent / "lost")
+
+
+@pytest.mark.parametrize("kind", ["flipped bit", "missing file", "truncated", "stranger", "manifest", "lost artifact"])
+def test_damage_is_named_and_has_status_3(nnpipe, copied, kind):
+    model = network(copied)
+    damage(kind, model)
+    answer = nnpipe("verify")
+    assert answer.status == 3
+    named = "tiny/latest" if kind == "lost artifact" else str(model.parent.relative_to(copied))
+    assert named in answer.err
+    assert "1 of " in answer.err
+
+
+def test_what_was_quarantined_is_computed_again(nnpipe, copied):
+    model = network(copied)
+    before = model.read_bytes()
+    damage("flipped bit", model)
+    assert nnpipe("verify", "--quarantine").status == 3
+    assert any(copied.glob("artifacts/quarantine/*/model.safetensors"))
+    stages = nnpipe("run", "tiny.yaml", "--engine", "local", "--json").json["stages"]
+    assert {stage["name"]: stage["status"] for stage in stages if stage["status"] != "reused"} == {
+        "finetune": "computed"
+    }
+    assert model.read_bytes() == before
+    assert nnpipe("verify").status == 0

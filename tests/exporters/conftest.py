@@ -1,0 +1,93 @@
+"""Networks whose weights have no symmetry that could hide a wrong order, and the files they are exported to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nnpipe.exporters import EVERY
+from nnpipe.models.architecture import Model
+from nnpipe.models.network import Network
+from nnpipe.models.scaling import Scaling
+
+IMAGE, VECTOR = (1, 10, 12), (6,)
+ARCHITECTURES = {
+    # The lecture's, smaller.
+    "convnet": (
+        IMAGE,
+        [
+            {"kind": "conv2d", "filters": 4, "kernel": [3, 5], "activation": "relu"},
+            {"kind": "conv2d", "filters": 6, "kernel": 3, "activation": "relu"},
+            {"kind": "max_pool2d", "size": 2},
+            {"kind": "flatten"},
+            {"kind": "dense", "units": 16, "activation": "relu"},
+            {"kind": "dense", "units": 5, "activation": "softmax"},
+        ],
+    ),
+    # Every option of every layer; dropout between flatten and dense; three colours.
+    "options": (
+        (3, 11, 9),
+        [
+            {"kind": "dropout", "rate": 0.1},
+            {"kind": "conv2d", "filters": 4, "kernel": [3, 5], "padding": "same", "activation": "tanh"},
+            {"kind": "max_pool2d", "size": [3, 2], "stride": [2, 1]},
+            {"kind": "conv2d", "filters": 5, "kernel": 2, "stride": [1, 2], "activation": "softmax"},
+            {"kind": "flatten"},
+            {"kind": "dropout", "rate": 0.5},
+            {"kind": "dense", "units": 7},
+            {"kind": "dense", "units": 3, "activation": "sigmoid"},
+        ],
+    ),
+    # Images read by a dense layer as they come.
+    "vectors_of_images": (
+        (2, 4, 3),
+        [
+            {"kind": "dense", "units": 8, "activation": "sigmoid"},
+            {"kind": "dense", "units": 3, "activation": "softmax"},
+        ],
+    ),
+    "binary": (
+        VECTOR,
+        [
+            {"kind": "dense", "units": 8, "activation": "sigmoid"},
+            {"kind": "dense", "units": 8, "activation": "sigmoid"},
+            {"kind": "dense", "units": 1, "activation": "sigmoid"},
+        ],
+    ),
+}
+
+
+def build(name: str) -> Network:
+    """The network called ``name``, with weights as unlike each other as trained ones."""
+    input_shape, layers = ARCHITECTURES[name]
+    outputs = layers[-1]["units"]
+    generator = torch.Generator().manual_seed(7)
+    network = Network(
+        Model.model_validate({"layers": layers}),
+        input_shape,
+        Scaling(offset=0.25, scale=255.0),
+        [f"class {index}" for index in range(max(2, outputs))],
+        generator,
+    )
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def networks() -> dict[str, Network]:
+    return {name: build(name) for name in ARCHITECTURES}
+
+
+@pytest.fixture(scope="session")
+def exported(networks: dict[str, Network], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``<network>/<filename>`` for every network and format."""
+    folder = tmp_path_factory.mktemp("exported")
+    for name, network in networks.items():
+        (folder / name).mkdir()
+        for format_ in EVERY.values():
+            format_.write(network, folder / name / format_.filename)
+    return folder

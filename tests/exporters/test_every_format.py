@@ -1,0 +1,99 @@
+"""What holds of every format: the file computes what the network computes, and says nothing of the machine."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nnpipe.exporters import EVERY
+from nnpipe.models.network import Network
+
+from .conftest import ARCHITECTURES, build
+
+HERE = Path(__file__).parent
+FORMATS = pytest.mark.parametrize("kind", EVERY)
+NETWORKS = pytest.mark.parametrize("name", ARCHITECTURES)
+
+
+@FORMATS
+@NETWORKS
+def test_the_file_computes_what_the_network_computes(
+    kind: str, name: str, exported: Path, networks: dict[str, Network]
+) -> None:
+    run = EVERY[kind].load(exported / name / EVERY[kind].filename)
+    if run is None:
+        assert kind == "keras_h5", "test_keras_h5 runs it; every other format has its runtime here"
+        return
+    for batch in (1, 3, 64):
+        x = np.random.default_rng(batch).standard_normal((batch, *networks[name].input_shape), dtype=np.float32)
+        with torch.inference_mode():
+            expected = networks[name](torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(run(x), expected, rtol=0, atol=1e-5)
+
+
+@FORMATS
+def test_exporting_leaves_the_network_as_it_was(kind: str, tmp_path: Path) -> None:
+    network, untouched = build("options"), build("options")
+    EVERY[kind].write(network, tmp_path / "file")
+    assert not network.training
+    for (name, tensor), (_, expected) in zip(network.state_dict().items(), untouched.state_dict().items(), strict=True):
+        assert torch.equal(tensor, expected), name
+        assert tensor.stride() == expected.stride(), name
+
+
+@FORMATS
+def test_a_second_export_in_the_same_process_gives_the_same_bytes(kind: str, exported: Path, tmp_path: Path) -> None:
+    path = tmp_path / "another_name"
+    EVERY[kind].write(build("options"), path)
+    assert path.read_bytes() == (exported / "options" / EVERY[kind].filename).read_bytes()
+
+
+ANOTHER_PROCESS = """
+import sys
+from pathlib import Path
+import torch
+torch.manual_seed(99)
+torch.zeros(3, requires_grad=True).sum().backward()  # another history
+from nnpipe.exporters import EVERY
+from conftest import build
+for format_ in EVERY.values():
+    format_.write(build("convnet"), Path(sys.argv[1], format_.filename))
+"""
+
+
+def test_another_process_gives_the_same_bytes_and_says_nothing(exported: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": str(HERE)}
+    command = [sys.executable, "-W", "error", "-c", ANOTHER_PROCESS, str(tmp_path)]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for kind, format_ in EVERY.items():
+        assert (tmp_path / format_.filename).read_bytes() == (exported / "convnet" / format_.filename).read_bytes(), (
+            kind
+        )
+
+
+@FORMATS
+@NETWORKS
+def test_no_path_of_this_machine_is_inside(kind: str, name: str, exported: Path) -> None:
+    paths = {str(HERE.parents[1]), str(Path(torch.__file__).parents[1]), str(Path.home()), str(exported)}
+    for content in _contents(exported / name / EVERY[kind].filename):
+        for path in paths:
+            assert path.encode() not in content
+        assert b".py" not in content
+
+
+def _contents(path: Path) -> list[bytes]:
+    """The bytes of a file and, if it is an archive, of its members."""
+    data = path.read_bytes()
+    if not zipfile.is_zipfile(path):
+        return [data]
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return [data, *(archive.read(member) for member in archive.namelist())]

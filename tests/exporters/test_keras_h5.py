@@ -1,0 +1,120 @@
+"""The Keras file, opened by real Keras in a process of its own: its backend is chosen once for a whole process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from nnpipe.errors import StageError
+from nnpipe.exporters import KerasH5
+from nnpipe.models.architecture import Model
+from nnpipe.models.layers.layer import Layer
+from nnpipe.models.network import Network, save_document
+from nnpipe.models.scaling import Scaling
+
+pytest.importorskip("keras")
+
+# Only files go between the two processes: nothing of nnpipe is there to help Keras.
+IN_KERAS = """
+import json, sys
+from pathlib import Path
+import numpy as np
+sys.modules["nnpipe"] = None
+import keras
+told = {}
+for folder in sorted(path for path in Path(sys.argv[1]).iterdir() if (path / "x.npy").exists()):
+    model = keras.models.load_model(folder / "model.h5")
+    x = np.load(folder / "x.npy")
+    if x.ndim == 4:
+        x = x.transpose(0, 2, 3, 1)
+    outputs = {str(batch): model.predict_on_batch(x[:batch]) for batch in (1, 3, 64)}
+    np.savez(folder / "keras.npz", **outputs)
+    model.compile(optimizer=keras.optimizers.Adam(0.02), loss="mean_squared_error")
+    labels = np.eye(max(2, model.output_shape[1]), dtype="float32")[np.arange(64) % 2][:, : model.output_shape[1]]
+    losses = model.fit(x, labels, epochs=15, batch_size=16, verbose=0).history["loss"]
+    told[folder.name] = {"layers": [type(layer).__name__ for layer in model.layers], "losses": losses}
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def keras(exported: Path, networks: dict[str, Network]) -> dict[str, Any]:
+    """What Keras tells about every network; its outputs lie in ``<network>/keras.npz``."""
+    for name, network in networks.items():
+        x = np.random.default_rng(3).standard_normal((64, *network.input_shape), dtype=np.float32)
+        np.save(exported / name / "x.npy", x)
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", IN_KERAS, str(exported)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def test_keras_computes_what_the_network_computes(
+    exported: Path, networks: dict[str, Network], keras: dict[str, Any]
+) -> None:
+    assert set(keras) == set(networks)
+    for name, network in networks.items():
+        x = torch.from_numpy(np.load(exported / name / "x.npy"))
+        with np.load(exported / name / "keras.npz") as outputs, torch.inference_mode():
+            for batch in (1, 3, 64):
+                np.testing.assert_allclose(outputs[str(batch)], network(x[:batch]), rtol=0, atol=1e-5, err_msg=name)
+
+
+def test_keras_has_the_layers_of_the_spec(keras: dict[str, Any]) -> None:
+    assert keras["convnet"]["layers"] == ["Conv2D", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dense"]
+    assert keras["options"]["layers"] == [
+        "Dropout", "Conv2D", "MaxPooling2D", "Conv2D", "Flatten", "Dropout", "Dense", "Dense"
+    ]  # fmt: skip
+
+
+def test_keras_trains_on(keras: dict[str, Any]) -> None:
+    for name, told in keras.items():
+        assert told["losses"][-1] < 0.9 * told["losses"][0], name
+
+
+def test_the_document_stands_in_the_file(exported: Path, networks: dict[str, Network]) -> None:
+    with h5py.File(exported / "convnet" / "model.h5") as file:
+        assert json.loads(file.attrs["nnpipe"]) == json.loads(json.dumps(save_document(networks["convnet"])))
+
+
+def test_a_long_list_of_scaling_numbers_fits(tmp_path: Path) -> None:
+    numbers = tuple(1 + 1 / (index + 3) for index in range(4000))
+    network = _network([{"kind": "dense", "units": 2, "activation": "softmax"}], (4000,), Scaling(scale=numbers))
+    KerasH5().write(network, tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5") as file:
+        assert len(file.attrs["nnpipe"]) > 64 * 1024, "the test is of texts above HDF5's limit for small attributes"
+        assert tuple(json.loads(file.attrs["nnpipe"])["scaling"]["scale"]) == numbers
+
+
+@pytest.mark.parametrize("layers", [[], [{"kind": "flatten"}], [{"kind": "flatten"}, {"kind": "dropout", "rate": 0.5}]])
+def test_a_network_that_gives_images_is_refused(layers: list[dict[str, Any]], tmp_path: Path) -> None:
+    network = _network([{"kind": "conv2d", "filters": 2, "kernel": 3}, *layers], (1, 5, 5), Scaling())
+    with pytest.raises(StageError, match="images"):
+        KerasH5().write(network, tmp_path / "model.h5")
+    assert not (tmp_path / "model.h5").exists()
+
+
+def test_a_layer_that_keras_has_not_is_refused_by_name(tmp_path: Path) -> None:
+    class Wavelet(Layer):
+        kind: str = "wavelet"
+
+    network = _network([{"kind": "dense", "units": 2, "activation": "softmax"}], (3,), Scaling())
+    network.architecture = Model.model_construct(layers=(Wavelet.model_construct(),))
+    with pytest.raises(StageError, match="wavelet"):
+        KerasH5().write(network, tmp_path / "model.h5")
+
+
+def _network(layers: list[dict[str, Any]], input_shape: tuple[int, ...], scaling: Scaling) -> Network:
+    generator = torch.Generator().manual_seed(0)
+    return Network(Model.model_validate({"layers": layers}), input_shape, scaling, ["a", "b"], generator).eval()

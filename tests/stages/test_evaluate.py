@@ -1,0 +1,118 @@
+"""The stage that measures, against counting by hand."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nnpipe.errors import StageError
+from nnpipe.models.architecture import Model
+from nnpipe.models.network import Network, save_document
+from nnpipe.models.scaling import Scaling
+from nnpipe.stages.evaluate import Evaluate, evaluate, measure
+from nnpipe.stages.work import Work
+from nnpipe.store.artifact import Artifact, Manifest
+from nnpipe.store.checkpoints import DiskCheckpoints
+from nnpipe.store.output import Output
+
+
+def sealed(output: Output, stage: str) -> Artifact:
+    files = {p.relative_to(output.directory).as_posix() for p in output.directory.rglob("*") if p.is_file()}
+    manifest = Manifest(stage, output.content(), output.parts, dict.fromkeys(files, (0, "")), output.summary)
+    artifact = Artifact("0" * 64, output.directory, manifest)
+    artifact._verified = files
+    return artifact
+
+
+def identity_model(folder: Path, outputs: int) -> tuple[Model, Artifact]:
+    """A network whose logits are its inputs."""
+    folder.mkdir()
+    activation = "sigmoid" if outputs == 1 else "softmax"
+    model = Model.model_validate({"layers": [{"kind": "dense", "units": outputs, "activation": activation}]})
+    names = ["a", "b", "c"][: max(outputs, 2)]
+    network = Network(model, (outputs,), Scaling(), names, torch.Generator().manual_seed(0))
+    weights = {"layers.0.weight": np.eye(outputs, dtype=np.float32), "layers.0.bias": np.zeros(outputs, np.float32)}
+    output = Output(folder)
+    output.tensors("model", weights, save_document(network))
+    return model, sealed(output, "finetune")
+
+
+def examples(folder: Path, x: np.ndarray, y: list[int]) -> Artifact:
+    folder.mkdir()
+    output = Output(folder)
+    with output.arrays("data") as writer:
+        for name, values in (("X_test", x.astype(np.float32)), ("y_test", np.array(y, np.int64))):
+            writer.allocate(name, values.shape, values.dtype)
+            writer.append(name, values)
+    return sealed(output, "ingest")
+
+
+def evaluated(tmp_path: Path, outputs: int, x: np.ndarray, y: list[int], loss: Any = "cross_entropy") -> Artifact:
+    model, trained = identity_model(tmp_path / "model", outputs)
+    inputs = {"data": examples(tmp_path / "data", x, y), "model": trained}
+    folder = tmp_path / "evaluation"
+    folder.mkdir()
+    work = Work("evaluate", inputs, Output(folder), 0, tmp_path, DiskCheckpoints(tmp_path, 1000))
+    evaluate(Evaluate(model=model, loss=loss), work)
+    return sealed(work.output, "evaluate")
+
+
+def test_three_classes_are_counted_as_by_hand(tmp_path: Path) -> None:
+    x = np.log(np.array([[8, 1, 1], [2, 6, 2], [1, 7, 2], [1, 1, 8], [5, 4, 1]]))
+    artifact = evaluated(tmp_path, 3, x, [0, 0, 1, 2, 2])
+    found = artifact.json("evaluation")
+    assert found["confusion_matrix"] == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert found["test_accuracy"] == 0.6
+    assert found["test_loss"] == pytest.approx(-np.log([0.8, 0.2, 0.7, 0.8, 0.1]).mean(), rel=1e-6)
+    assert found["per_class"][0] == {"name": "a", "precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+    assert found["per_class"][2]["f1"] == pytest.approx(2 / 3)
+    assert found["test_macro_f1"] == pytest.approx((1 / 2 + 2 / 3 + 2 / 3) / 3)
+    assert found["test_macro_precision"] == pytest.approx((1 / 2 + 1 / 2 + 1) / 3)
+    assert found["test_macro_recall"] == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
+    assert artifact.summary["metrics"] == {name: found[name] for name in artifact.summary["metrics"]}
+    with closing(artifact.arrays("predictions")) as file:
+        np.testing.assert_allclose(file.rows("probabilities", 0, 5)[1], [0.2, 0.6, 0.2], rtol=1e-6)
+        assert file.rows("labels", 0, 5).tolist() == [0, 1, 1, 2, 0]
+        assert file.dtype("probabilities") == np.float32
+        assert file.attributes()["class_names"] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "mean_squared_error"])
+def test_one_unit_decides_between_two_classes(tmp_path: Path, loss: str) -> None:
+    p = np.array([0.1, 0.4, 0.6, 0.9])
+    artifact = evaluated(tmp_path, 1, np.log(p / (1 - p))[:, None], [0, 1, 0, 1], loss)
+    found, right = artifact.json("evaluation"), np.array([0.9, 0.4, 0.4, 0.9])
+    assert found["confusion_matrix"] == [[1, 1], [1, 1]]
+    assert found["test_roc_auc"] == 0.75
+    expected = ((1 - right) ** 2).mean() if loss == "mean_squared_error" else -np.log(right).mean()
+    assert found["test_loss"] == pytest.approx(expected, rel=1e-6)
+    with closing(artifact.arrays("predictions")) as file:
+        np.testing.assert_allclose(file.rows("probabilities", 0, 4), np.stack([1 - p, p], 1), rtol=1e-6)
+
+
+def test_many_batches_are_measured_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(23, 3)), rng.integers(0, 3, 23).tolist()
+    for folder in ("whole", "parts"):
+        (tmp_path / folder).mkdir()
+    whole = evaluated(tmp_path / "whole", 3, x, y).json("evaluation")
+    monkeypatch.setattr("nnpipe.stages.evaluate.BATCH", 4)
+    parts = evaluated(tmp_path / "parts", 3, x, y).json("evaluation")
+    assert parts.pop("test_loss") == pytest.approx(whole.pop("test_loss"), rel=1e-6)
+    assert parts == whole
+
+
+def test_a_class_that_never_occurs_has_no_area_and_no_recall() -> None:
+    single, details = measure(np.array([0, 0]), np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]), ["a", "b"])
+    assert "test_roc_auc" not in single
+    assert details["per_class"][1] == {"name": "b", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+
+
+def test_no_test_examples_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="no test examples"):
+        evaluated(tmp_path, 3, np.zeros((0, 3)), [])

@@ -1,0 +1,158 @@
+"""The training loop: what it computes, what it tells, and that only its seed moves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from nnpipe.errors import StageError
+from nnpipe.training.classification import Classification
+from nnpipe.training.early_stopping import EarlyStopping
+from nnpipe.training.loop import History, fit
+from nnpipe.training.optimizers import Adam, Sgd
+
+LAYERS = [
+    {"kind": "dense", "units": 8, "activation": "relu"},
+    {"kind": "dropout", "rate": 0.2},
+    {"kind": "dense", "units": 3, "activation": "softmax"},
+]
+
+
+def bits(module: torch.nn.Module) -> bytes:
+    return b"".join(tensor.numpy().tobytes() for tensor in module.state_dict().values())
+
+
+@pytest.fixture
+def train(network: Any, blobs: Any, watch: Any) -> Any:
+    def run(seed: int = 0, **options: Any) -> tuple[Any, History, Any]:
+        made, seen = network(options.pop("layers", LAYERS), (2,)), options.pop("watch", watch())
+        optimizer = options.pop("optimizer", Sgd(learning_rate=0.1, momentum=0.9)).build(made.parameters())
+        precision = options.pop("precision", "float32")
+        options = {"epochs": 3, "batch_size": 20, **options}
+        objective = Classification(made, "cross_entropy", precision)
+        return made, fit(objective, optimizer, blobs(), blobs(seed=1), seed=seed, watch=seen, **options), seen
+
+    return run
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_the_global_generator_is(train: Any) -> None:
+    torch.manual_seed(1)
+    first = train()
+    torch.manual_seed(2)
+    second = train()
+    assert bits(first[0]) == bits(second[0])
+    assert first[1].without_times() == second[1].without_times()
+
+
+def test_another_seed_gives_other_bits(train: Any) -> None:
+    assert bits(train(seed=0)[0]) != bits(train(seed=1)[0])
+
+
+def test_a_loop_does_what_a_plain_torch_loop_does(train: Any, network: Any, blobs: Any) -> None:
+    layers = [LAYERS[0], LAYERS[2]]
+    trained, history, _ = train(layers=layers, batch_size="full", optimizer=Sgd(learning_rate=0.1))
+    plain, data, held_out = network(layers, (2,)), blobs(), blobs(seed=1)
+    losses = []
+    for _ in range(3):
+        loss = torch.nn.functional.nll_loss(plain(data.x).log(), data.y)
+        gradients = torch.autograd.grad(loss, list(plain.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(plain.parameters(), gradients, strict=True):
+                parameter -= 0.1 * gradient
+        losses.append(loss.item())
+    for a, b in zip(trained.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert [record["loss"] for record in history.records] == pytest.approx(losses, rel=1e-5)
+    accuracy = (plain(held_out.x).argmax(1) == held_out.y).float().mean().item()
+    assert history.records[-1]["val_accuracy"] == pytest.approx(accuracy)
+
+
+def test_it_learns(train: Any) -> None:
+    _, history, _ = train(epochs=15, layers=[LAYERS[0], LAYERS[2]], optimizer=Adam(learning_rate=0.02))
+    assert history.records[-1]["val_accuracy"] > 0.95
+    assert history.records[-1]["loss"] < history.records[0]["loss"] / 2
+
+
+def test_it_learns_in_bfloat16(train: Any) -> None:
+    made, history, _ = train(epochs=15, layers=[LAYERS[0], LAYERS[2]], precision="bfloat16")
+    assert history.records[-1]["val_accuracy"] > 0.95
+    assert all(parameter.dtype == torch.float32 for parameter in made.parameters())
+    assert bits(made) != bits(train(epochs=15, layers=[LAYERS[0], LAYERS[2]])[0])
+
+
+def test_every_example_is_seen_once_an_epoch_in_another_order(network: Any, blobs: Any, watch: Any) -> None:
+    made, data, seen = network(LAYERS, (2,)), blobs(50), []
+
+    class Recording(Classification):
+        def gradient(self, x: torch.Tensor, y: torch.Tensor | None) -> dict[str, torch.Tensor]:
+            seen.append(x.clone())
+            return super().gradient(x, y)
+
+    optimizer = Sgd(learning_rate=0.01).build(made.parameters())
+    fit(Recording(made, "cross_entropy"), optimizer, data, None, epochs=2, batch_size=20, seed=0, watch=watch())
+    assert [len(x) for x in seen] == [20, 20, 10] * 2
+    epochs = [torch.cat(seen[:3]), torch.cat(seen[3:])]
+    assert not torch.equal(*epochs)
+    for epoch in epochs:
+        assert sorted(epoch.tolist()) == sorted(data.x.tolist())
+
+
+def test_records_tell_what_a_report_needs(train: Any) -> None:
+    _, history, watch = train()
+    assert watch.records == history.records
+    assert [record["epoch"] for record in history.records] == [1, 2, 3]
+    names = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    assert set(history.records[0]) == names | {"seconds", "examples"}
+    assert set(history.without_times()[0]) == names
+    assert (history.stopped, history.kept_epoch) == ("epochs", 3)
+    assert all(record["seconds"] > 0 and record["examples"] == 90 for record in history.records)
+
+
+def test_a_schedule_is_asked_at_every_epoch(network: Any, blobs: Any, watch: Any) -> None:
+    made = network(LAYERS, (2,))
+    optimizer = Sgd(learning_rate=0.1).build(made.parameters())
+
+    def schedule(epoch: int) -> None:
+        optimizer.param_groups[0]["lr"] = 0.1 / epoch
+
+    objective = Classification(made, "cross_entropy")
+    history = fit(
+        objective, optimizer, blobs(), None, epochs=3, batch_size=30, seed=0, watch=watch(), schedule=schedule
+    )
+    assert [record["learning_rate"] for record in history.records] == [0.1, 0.05, 0.1 / 3]
+
+
+def test_progress_is_told_while_an_epoch_goes_on(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnpipe.training.loop.REPORT_SECONDS", 0)
+    _, _, watch = train(epochs=1)
+    assert watch.progress == [(20, 90), (40, 90), (60, 90), (80, 90), (90, 90)]
+
+
+def test_diverged_training_says_so_and_what_to_do(train: Any, watch: Any) -> None:
+    eager = watch(due=True)
+    with pytest.raises(StageError, match="epoch 1") as caught:
+        train(optimizer=Sgd(learning_rate=1e30), watch=eager)
+    assert caught.value.hint == "lower the learning rate"
+    assert all("nan" not in text.lower() for _, text in eager.states)
+
+
+def test_early_stopping_keeps_the_weights_of_the_best_epoch(train: Any) -> None:
+    options = {"layers": [LAYERS[0], LAYERS[2]], "optimizer": Sgd(learning_rate=1.0, momentum=0.9), "batch_size": 10}
+    stopped, history, _ = train(epochs=200, early_stopping=EarlyStopping(patience=3), **options)
+    losses = [record["val_loss"] for record in history.records]
+    best = losses.index(min(losses)) + 1
+    assert history.stopped == "patience"
+    assert history.kept_epoch == best == len(losses) - 3
+    assert bits(stopped) == bits(train(epochs=best, **options)[0])
+
+
+def test_early_stopping_that_never_stopped_still_keeps_the_best(train: Any) -> None:
+    options = {"layers": [LAYERS[0], LAYERS[2]], "optimizer": Sgd(learning_rate=1.0, momentum=0.9), "batch_size": 10}
+    monitor = EarlyStopping(patience=50, monitor="val_accuracy")
+    kept, history, _ = train(epochs=8, early_stopping=monitor, **options)
+    accuracies = [record["val_accuracy"] for record in history.records]
+    assert history.stopped == "epochs"
+    assert history.kept_epoch == accuracies.index(max(accuracies)) + 1
+    assert bits(kept) == bits(train(epochs=history.kept_epoch, **options)[0])
