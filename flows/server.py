@@ -35,7 +35,7 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[None
     Raises:
         NnpipeError: the server does not answer, or does not start.
     """
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
     if PREFECT_API_URL.value():
         check_server()
@@ -45,7 +45,8 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[None
     with _temporary_server() as (url, answers):
         meanwhile()
         answers()
-        with temporary_settings({PREFECT_API_URL: url}):
+        # A server on loopback is there or is dead: five retries would hold a run up for minutes.
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 2}):
             try:
                 yield
             finally:

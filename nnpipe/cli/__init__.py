@@ -78,6 +78,8 @@ def _options(
 def main(arguments: list[str] | None = None) -> int:
     """Carry out a command line (by default the process's own) and return its exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    # Or pydantic reads the metadata of every installed package to find them: a tenth of a run with nothing to do.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         app(words, prog_name="nnpipe")
     except SystemExit as exit_:  # typer's way to end, with its own words for a wrong command line

@@ -55,9 +55,11 @@ class RunningStatistics:
         chunk, count = self._chunk[: self._filled], self._filled
         if not count:
             return
-        mean = chunk.mean(axis=0)
-        shift, total = mean - self._mean, self._count + count
-        self._squares += np.square(chunk - mean).sum(axis=0) + np.square(shift) * (self._count * count / total)
-        self._mean += shift * (count / total)
         self._min, self._max = min(self._min, float(chunk.min())), max(self._max, float(chunk.max()))
+        mean = chunk.mean(axis=0)
+        chunk -= mean
+        np.square(chunk, out=chunk)
+        shift, total = mean - self._mean, self._count + count
+        self._squares += chunk.sum(axis=0) + np.square(shift) * (self._count * count / total)
+        self._mean += shift * (count / total)
         self._count, self._filled = total, 0

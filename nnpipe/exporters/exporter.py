@@ -38,7 +38,7 @@ class Exporter(Part):
 
     @abstractmethod
     def load(self, path: Path) -> Run | None:
-        """What the file at ``path`` computes, by the runtime it is made for; None where there is no such runtime."""
+        """What the file at ``path`` computes, by the runtime it is made for; None where that cannot run here."""
 
 
 def weights(network: Network) -> dict[str, np.ndarray]:

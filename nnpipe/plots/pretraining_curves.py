@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nnpipe.plots import words
@@ -34,7 +35,7 @@ class PretrainingCurves(Picture):
         panels[-1].set_xlabel("epoch")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
         names = ", ".join(map(words.kind, measures))
-        seen = " ".join(_seen(number, layer, measures[0]) for number, layer in enumerate(subject.pretrained, start=1))
+        seen = " ".join(_seen(number, layer, measures) for number, layer in enumerate(subject.pretrained, start=1))
         return Drawing(
             title="Pretraining curves",
             caption=f"What each layer's pretraining measured after each epoch, without labels: {_lines(subject)}. "
@@ -68,14 +69,13 @@ def _draw_panel(axes: Axes, subject: Subject, measure: str) -> None:
     axes.margins(y=0.12)
 
 
-def _seen(number: int, layer: Pretrained, measure: str) -> str:
-    values = [record[measure] for record in layer.history if measure in record]
-    if not values:
-        return ""
-    return f"Layer {number}: {words.kind(measure)} from {values[0]:.4g} to {values[-1]:.4g} in {len(values)} epochs."
-
-
 def _lines(subject: Subject) -> str:
     unseen = any(name.startswith("val_") for layer in subject.pretrained for name in layer.history[0])
     full = "full lines on the examples learnt from"
     return f"{full}, dotted lines on the {subject.watched} examples" if unseen else full
+
+
+def _seen(number: int, layer: Pretrained, measures: Sequence[str]) -> str:
+    first, last = layer.history[0], layer.history[-1]
+    changes = [f"{words.kind(name)} from {first[name]:.4g} to {last[name]:.4g}" for name in measures if name in first]
+    return f"Layer {number}: {words.joined(changes)} in {len(layer.history)} epochs."

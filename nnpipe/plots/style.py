@@ -25,9 +25,9 @@ INK, MUTED, FAINT = "#1f2328", "#59636e", "#d1d9e0"
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#aa5a8c", "#56b4e9", "#e69f00"
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE)
 
-# Blue for negative, white for exactly zero, red for positive: safe for red-green blindness, unlike green and red.
+# Blue for negative, red for positive: told apart by the colour-blind too. An odd number of colours: zero is white.
 SIGNED = LinearSegmentedColormap.from_list(
-    "signed", ["#0b3c71", "#2f79b5", "#93c4de", "#ffffff", "#f5a789", "#cb4a42", "#7a0a21"]
+    "signed", ["#0b3c71", "#2f79b5", "#93c4de", "#ffffff", "#f5a789", "#cb4a42", "#7a0a21"], N=257
 ).with_extremes(bad="#ababab")
 SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#ffffff", "#b9d6ea", "#5da2cf", "#1a6aa8", "#0b3c71"])
 

@@ -6,12 +6,15 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nnpipe.errors import CorruptionError
-from nnpipe.store.arrays import ArrayFile, open_arrays
 from nnpipe.store.canonical import JSON
+
+if TYPE_CHECKING:  # a plan reads manifests only, and does without NumPy
+    import numpy as np
+
+    from nnpipe.store.arrays import ArrayFile
 
 MANIFEST = "manifest.json"
 
@@ -77,6 +80,8 @@ class Artifact:
 
     def arrays(self, name: str) -> ArrayFile:
         """Open the arrays ``name``, whatever their format."""
+        from nnpipe.store.arrays import open_arrays
+
         for suffix in (".h5", ".zarr"):
             if any(file.split("/")[0] == name + suffix for file in self.manifest.files):
                 return open_arrays(self.path(name + suffix))

@@ -7,11 +7,13 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nnpipe.store.canonical import JSON, canonical_json
 from nnpipe.store.durable import write_file
+
+if TYPE_CHECKING:
+    import numpy as np
 
 KEPT = 2
 
@@ -40,6 +42,7 @@ class DiskCheckpoints:
 
     def save(self, tensors: Mapping[str, np.ndarray], document: JSON) -> None:
         """Keep a state; older ones go only when this one is whole."""
+        import numpy as np
         from safetensors.numpy import save
 
         text = np.frombuffer(canonical_json(document), dtype=np.uint8)

@@ -10,11 +10,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from nnpipe.store.arrays import SUFFIXES, ArrayFormat, ArrayWriter, content_digest
 from nnpipe.store.canonical import JSON, canonical_json, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nnpipe.store.arrays import ArrayFormat, ArrayWriter
 
 
 class Output:
@@ -32,13 +35,18 @@ class Output:
     @contextmanager
     def arrays(self, name: str, kind: ArrayFormat = "hdf5") -> Iterator[ArrayWriter]:
         """Stream named arrays into ``name.h5`` or ``name.zarr``; content does not depend on which."""
+        from nnpipe.store.arrays import SUFFIXES, ArrayWriter
+
         with ArrayWriter(self.directory / f"{name}{SUFFIXES[kind]}", kind) as writer:
             yield writer
         self.parts[name] = writer.content
 
     def tensors(self, name: str, tensors: Mapping[str, np.ndarray], about: JSON = None) -> None:
         """Write arrays held in memory to ``name.safetensors``; ``about`` is kept in its header."""
+        import numpy as np
         from safetensors.numpy import save_file
+
+        from nnpipe.store.arrays import content_digest
 
         whole = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
         # One metadata entry only: the format does not order several.

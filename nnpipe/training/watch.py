@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import Event
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Checkpoints(Protocol):

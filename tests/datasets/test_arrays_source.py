@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -61,8 +62,8 @@ def opened(folder: Path, name: str, arrays: Mapping[str, np.ndarray], **options:
         ((6, 7), None),
         ((6, 4, 5), None),
         ((6, 3, 4, 5), None),
-        ((6, 4, 5, 3), (0, 3, 1, 2)),
-        ((6, 4, 5, 1), (0, 3, 1, 2)),
+        ((6, 8, 5, 3), (0, 3, 1, 2)),
+        ((6, 8, 5, 1), (0, 3, 1, 2)),
     ],
 )
 def test_examples_come_back_with_channels_first(
@@ -91,7 +92,7 @@ def test_channels_that_could_be_first_or_last_need_a_layout(tmp_path: Path, name
     X = np.random.default_rng(0).integers(0, 256, (6, 3, 9, 3), dtype=np.uint8)
     with pytest.raises(DataError, match="which dimension holds the channels cannot be told"):
         opened(tmp_path, name, {"X": X, "y": Y})
-    assert source(name, layout="channels_first").open(tmp_path, 0).shape == (3, 3, 9)
+    assert source(name, layout="channels_first").open(tmp_path, 0).shape == (3, 9, 3)
     np.testing.assert_array_equal(
         all_of(source(name, layout="channels_last").open(tmp_path, 0))[0], X.transpose(0, 3, 1, 2)
     )
@@ -134,14 +135,14 @@ def test_a_value_that_is_not_finite_is_refused_with_its_file_array_and_row(
     X = np.zeros((6, 2, 2))
     X[4, 1, 0] = bad
     found = opened(tmp_path, name, {"X": X, "y": Y})
-    with pytest.raises(DataError, match=f"{name}:X: a value is not a finite number\n.*\n.*{bad} in example 4"):
+    with pytest.raises(
+        DataError, match=f"{name}:X: a value is not a finite number\n.*\n.*{re.escape(str(bad))} in example 4"
+    ):
         all_of(found)
 
 
 @pytest.mark.parametrize("bad", [-1, 0.5, np.nan, np.inf, 3])
-def test_a_label_that_is_no_class_is_refused_with_its_file_array_and_row(
-    tmp_path: Path, name: str, bad: float
-) -> None:
+def test_a_label_that_is_no_class_is_refused_with_its_file_array_and_row(tmp_path: Path, name: str, bad: float) -> None:
     labels = Y.astype(np.float64)
     labels[3] = bad
     with pytest.raises(DataError, match=f"{name}:y: a label is out of range\n.*\n.* for example 3"):
@@ -191,7 +192,7 @@ def test_a_group_in_the_place_of_an_array_is_refused(tmp_path: Path) -> None:
     put_h5(tmp_path / "data.h5", {"X/deep": np.zeros((6, 2)), "y": Y})
     put_zarr(tmp_path / "data.zarr", {"X/deep": np.zeros((6, 2)), "y": Y})
     for name in ("data.h5", "data.zarr"):
-        with pytest.raises(DataError, match="'?X'?"):
+        with pytest.raises(DataError, match=r"'X' is not an array that lies in this file|there is no array 'X'"):
             source(name).describe(tmp_path)
 
 

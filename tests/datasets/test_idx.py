@@ -46,7 +46,7 @@ def test_a_gzipped_file_is_known_by_its_bytes_and_not_by_its_name(
 def test_a_wrong_magic_number_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "images"
     path.write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(DataError, match="images: not the IDX file.*\n.*\n.*89 50 4e 47"):
+    with pytest.raises(DataError, match=r"images: not the IDX file.*\n.*\n.*89 50 4e 47"):
         open_idx(path, (3,))
 
 

@@ -102,7 +102,7 @@ def test_a_label_out_of_range_is_refused_with_its_file_and_row(
     write_idx(tmp_path / "x", images)
     write_idx(tmp_path / "y", labels)
     opened = Idx(images="x", labels="y", class_names=("a", "b", "c")).open(tmp_path, 0)
-    with pytest.raises(DataError, match="y: a label is out of range\n.*0 to 2\n.*3 for example 7"):
+    with pytest.raises(DataError, match=r"y: a label is out of range\n.*0 to 2\n.*3 for example 7"):
         all_of(opened, "train")
 
 
@@ -111,13 +111,11 @@ def test_labels_that_start_at_one_are_refused(
 ) -> None:
     write_idx(tmp_path / "x", images)
     write_idx(tmp_path / "y", labels + 1)
-    with pytest.raises(DataError, match="y: the labels leave out a class\n.*\n.*no example of class 0"):
+    with pytest.raises(DataError, match=r"y: the labels leave out a class\n.*\n.*no example of class 0"):
         IDX.open(tmp_path, 0)
 
 
-def test_a_missing_file_is_named_with_the_nearest_one(
-    tmp_path: Path, write_idx: WriteIdx, images: np.ndarray
-) -> None:
+def test_a_missing_file_is_named_with_the_nearest_one(tmp_path: Path, write_idx: WriteIdx, images: np.ndarray) -> None:
     write_idx(tmp_path / "digits" / "images.idx", images)
     with pytest.raises(DataError, match=r"there is no digits/image\.idx") as refused:
         Idx(images="digits/image.idx", labels="y").describe(tmp_path)

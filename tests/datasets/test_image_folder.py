@@ -58,7 +58,7 @@ def test_train_and_test_folders_are_splits(tmp_path: Path) -> None:
 def test_a_tested_class_that_is_not_trained_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     for name in ("train/cats/1.png", "train/dogs/1.png", "test/cat/1.png", "test/dogs/1.png"):
         put(tmp_path / name)
-    with pytest.raises(DataError, match="class 'cat' is tested but not trained(.|\n)*did you mean 'cats'"):
+    with pytest.raises(DataError, match=r"class 'cat' is tested but not trained(.|\n)*did you mean 'cats'"):
         ImageFolder(path=".").describe(tmp_path)
 
 
@@ -88,7 +88,7 @@ def test_a_folder_without_classes_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_named_with_the_nearest_one(tmp_path: Path) -> None:
     put(tmp_path / "pets" / "cat" / "1.png")
-    with pytest.raises(DataError, match="there is no pet(.|\n)*did you mean '.*pets'"):
+    with pytest.raises(DataError, match=r"there is no pet(.|\n)*did you mean '.*pets'"):
         ImageFolder(path="pet").describe(tmp_path)
 
 

@@ -21,7 +21,7 @@ def rows_of(splits: Splits, rows: int, step: int = 7) -> dict[str, list[int]]:
 def test_every_example_goes_to_one_split_and_keeps_its_place() -> None:
     splits = make_splits({"train": 100}, 10, 20, seed=3)
     found = rows_of(splits, 100)
-    assert sorted(sum(found.values(), [])) == list(range(100))
+    assert sorted(row for rows in found.values() for row in rows) == list(range(100))
     assert {name: len(rows) for name, rows in found.items()} == splits.sizes
     assert splits.sizes == {"train": 70, "validation": 10, "test": 20}
     assert all(rows == sorted(rows) for rows in found.values())

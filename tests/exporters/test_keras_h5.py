@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -17,11 +18,11 @@ import torch
 from nnpipe.errors import StageError
 from nnpipe.exporters import KerasH5
 from nnpipe.models.architecture import Model
-from nnpipe.models.layers.layer import Layer
+from nnpipe.models.layers.layer import Layer, Shape
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
 
-pytest.importorskip("keras")
+NEEDS_KERAS = pytest.mark.skipif(find_spec("keras") is None, reason="Keras is not installed")
 
 # Only files go between the two processes: nothing of nnpipe is there to help Keras.
 IN_KERAS = """
@@ -60,6 +61,7 @@ def keras(exported: Path, networks: dict[str, Network]) -> dict[str, Any]:
     return told
 
 
+@NEEDS_KERAS
 def test_keras_computes_what_the_network_computes(
     exported: Path, networks: dict[str, Network], keras: dict[str, Any]
 ) -> None:
@@ -71,6 +73,7 @@ def test_keras_computes_what_the_network_computes(
                 np.testing.assert_allclose(outputs[str(batch)], network(x[:batch]), rtol=0, atol=1e-5, err_msg=name)
 
 
+@NEEDS_KERAS
 def test_keras_has_the_layers_of_the_spec(keras: dict[str, Any]) -> None:
     assert keras["convnet"]["layers"] == ["Conv2D", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dense"]
     assert keras["options"]["layers"] == [
@@ -78,6 +81,7 @@ def test_keras_has_the_layers_of_the_spec(keras: dict[str, Any]) -> None:
     ]  # fmt: skip
 
 
+@NEEDS_KERAS
 def test_keras_trains_on(keras: dict[str, Any]) -> None:
     for name, told in keras.items():
         assert told["losses"][-1] < 0.9 * told["losses"][0], name
@@ -105,12 +109,24 @@ def test_a_network_that_gives_images_is_refused(layers: list[dict[str, Any]], tm
     assert not (tmp_path / "model.h5").exists()
 
 
-def test_a_layer_that_keras_has_not_is_refused_by_name(tmp_path: Path) -> None:
-    class Wavelet(Layer):
-        kind: str = "wavelet"
+class Wavelet(Layer):
+    """A layer that Keras cannot have heard of."""
 
+    kind: Literal["wavelet"] = "wavelet"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def parameters(self, shape: Shape) -> int:
+        return 0
+
+    def build(self, shape: Shape, generator: torch.Generator) -> torch.nn.Module:
+        return torch.nn.Identity()
+
+
+def test_a_layer_that_keras_has_not_is_refused_by_name(tmp_path: Path) -> None:
     network = _network([{"kind": "dense", "units": 2, "activation": "softmax"}], (3,), Scaling())
-    network.architecture = Model.model_construct(layers=(Wavelet.model_construct(),))
+    network.architecture = Model.model_construct(layers=(Wavelet(),))
     with pytest.raises(StageError, match="wavelet"):
         KerasH5().write(network, tmp_path / "model.h5")
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import torch
 
 from nnpipe.errors import StageError
-from nnpipe.exporters.exporter import Exporter, Run
+from nnpipe.exporters.exporter import Exporter
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
@@ -20,6 +22,9 @@ from nnpipe.stages.export import Export, export
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact, Manifest
 from nnpipe.store.output import Output
+
+if TYPE_CHECKING:
+    from nnpipe.exporters.exporter import Run
 
 MODEL = Model.model_validate(
     {
@@ -64,8 +69,6 @@ def run(formats: tuple[Any, ...], trained: Artifact, folder: Path) -> Output:
 
 
 def listed(output: Output) -> list[dict[str, Any]]:
-    import json
-
     found: list[dict[str, Any]] = json.loads((output.directory / "exports.json").read_bytes())
     return found
 
@@ -155,8 +158,6 @@ def test_a_small_difference_is_told_rounded_up_to_a_power_of_ten(trained: Artifa
 def test_a_missing_runtime_is_told_and_is_no_failure(
     trained: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import importlib.util
-
     found = importlib.util.find_spec
     hidden = "onnxruntime"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == hidden else found(name, *rest))

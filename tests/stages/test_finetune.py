@@ -121,7 +121,7 @@ def test_pretrained_layers_are_where_training_starts(work: Any, tmp_path: Path) 
     folder.mkdir()
     output = Output(folder)
     tensors = {
-        "weight": np.arange(12, dtype=np.float32).reshape(6, 2) / 10,
+        "weight": np.arange(1, 13, dtype=np.float32).reshape(6, 2) / 10,
         "bias": np.full(6, 0.5, np.float32),
         "visible_bias": np.zeros(2, np.float32),
     }

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from nnpipe.errors import StageError
+from nnpipe.models.architecture import Model
+from nnpipe.models.network import Network
+from nnpipe.models.scaling import Scaling
 from nnpipe.training.classification import Classification
 from nnpipe.training.early_stopping import EarlyStopping
+from nnpipe.training.examples import Examples
 from nnpipe.training.loop import History, fit
 from nnpipe.training.optimizers import Adam, Sgd
 
@@ -156,3 +161,20 @@ def test_early_stopping_that_never_stopped_still_keeps_the_best(train: Any) -> N
     assert history.stopped == "epochs"
     assert history.kept_epoch == accuracies.index(max(accuracies)) + 1
     assert bits(kept) == bits(train(epochs=history.kept_epoch, **options)[0])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_lectures_first_network_learns_two_classes_that_no_line_divides(watch: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, 1000)
+    centres = np.where(y == 1, 0, rng.choice([-1, 1], 1000))[:, None] * np.array([3.2, 2.4])
+    x = torch.from_numpy((centres + 0.8 * rng.normal(size=(1000, 2))).astype(np.float32))
+    layers = [{"kind": "dense", "units": units, "activation": "sigmoid"} for units in (100, 100, 1)]
+    model = Model.model_validate({"layers": layers})
+    network = Network(model, (2,), Scaling(), ["a", "b"], torch.Generator().manual_seed(seed))
+    splits = [Examples(x[rows], torch.from_numpy(y)[rows]) for rows in (slice(0, 800), slice(800, 1000))]
+    optimizer = Sgd(learning_rate=0.5).build(network.parameters())
+    objective = Classification(network, "mean_squared_error")
+    history = fit(objective, optimizer, *splits, epochs=20, batch_size=16, seed=seed, watch=watch())
+    assert history.records[-1]["val_accuracy"] > 0.95
+    assert history.records[-1]["val_loss"] < 0.05

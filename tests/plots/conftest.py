@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnpipe.plots import Pretrained, Subject
+
+RECORDS = [
+    {"epoch": e, "loss": 1 / e, "accuracy": 0.5 + e / 10, "val_loss": 1.2 / e, "val_accuracy": a, "learning_rate": 0.1}
+    for e, a in ((1, 0.5), (2, 0.875), (3, 0.75))
+]
+
+
+def make_subject(shape: Sequence[int], layers: Sequence[Mapping[str, Any]], classes: int, **changes: Any) -> Subject:
+    """A subject of 12 random test examples; weights are those of ``layers`` that have any, drawn at random."""
+    rng = np.random.default_rng(0)
+    names = [f"class-{label}" for label in range(classes)]
+    probabilities = rng.dirichlet(np.ones(classes), 12).astype(np.float32)
+    labels = np.arange(12) % classes
+    confusion = np.zeros((classes, classes), int)
+    np.add.at(confusion, (labels, probabilities.argmax(1)), 1)
+    facts: dict[str, Any] = {
+        "attributes": {"input_shape": list(shape), "class_names": names, "value_range": [0, 255], "statistics": {}},
+        "tensors": {
+            f"layers.{index}.{name}": rng.standard_normal(size).astype(np.float32)
+            for index, layer in enumerate(layers)
+            for name, size in weights_of(layer)
+        },
+        "document": {
+            "architecture": {"layers": [without_inputs(layer) for layer in layers]},
+            "input_shape": list(shape),
+            "scaling": {"offset": 0.0, "scale": 1.0},
+            "class_names": names,
+        },
+        "history": {"records": RECORDS, "stopped": "epochs", "best_epoch": 2},
+        "evaluation": {"confusion_matrix": confusion.tolist()},
+        "inputs": rng.integers(0, 256, (12, *shape)).astype(np.uint8 if len(shape) == 3 else np.float32),
+        "labels": labels,
+        "probabilities": probabilities,
+    }
+    return Subject(**(facts | changes))
+
+
+def weights_of(layer: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
+    if layer["kind"] == "dense":
+        return [("weight", (layer["units"], layer["inputs"])), ("bias", (layer["units"],))]
+    if layer["kind"] == "conv2d":
+        size = layer["kernel"]
+        return [("weight", (layer["filters"], layer["inputs"], size, size)), ("bias", (layer["filters"],))]
+    return []
+
+
+def without_inputs(layer: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in layer.items() if name != "inputs"}
+
+
+def dense(units: int, inputs: int, activation: str = "sigmoid") -> dict[str, Any]:
+    return {"kind": "dense", "units": units, "inputs": inputs, "activation": activation}
+
+
+@pytest.fixture(scope="session")
+def images() -> Subject:
+    """Grey images of 6 by 6 pixels, three classes, a dense network whose first layer was pretrained."""
+    rng = np.random.default_rng(1)
+    history = [{"epoch": e, "reconstruction_error": 4.0 / e, "learning_rate": 0.1} for e in (1, 2, 4)]
+    layer = Pretrained(
+        {"weight": rng.standard_normal((7, 36)), "bias": np.zeros(7)}, history, {"method": "rbm", "hidden": 7}
+    )
+    return make_subject((1, 6, 6), [dense(7, 36), dense(3, 7, "softmax")], 3, pretrained=(layer,))
+
+
+@pytest.fixture(scope="session")
+def colours() -> Subject:
+    """Colour images of 5 by 5 pixels, four classes, a convolutional network."""
+    convolution = {"kind": "conv2d", "filters": 6, "kernel": 3, "inputs": 3, "activation": "relu"}
+    return make_subject((3, 5, 5), [convolution, {"kind": "flatten"}, dense(4, 54, "softmax")], 4)
+
+
+@pytest.fixture(scope="session")
+def plane() -> Subject:
+    """Points of the plane, two classes, one sigmoid unit that answers with the first feature's sign."""
+    tensors = {
+        "layers.0.weight": np.array([[8.0, 0.0]], np.float32),
+        "layers.0.bias": np.zeros(1, np.float32),
+    }
+    points = np.random.default_rng(2).uniform(-1, 1, (40, 2)).astype(np.float32)
+    right = 1 / (1 + np.exp(-8 * points[:, 0]))
+    return make_subject(
+        (2,),
+        [dense(1, 2)],
+        2,
+        tensors=tensors,
+        inputs=points,
+        labels=(points[:, 0] > 0).astype(np.int64),
+        probabilities=np.stack([1 - right, right], 1),
+    )

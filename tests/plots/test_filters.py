@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnpipe.plots import Drawing, Picture, Subject
+from nnpipe.plots.filters import Filters
+from nnpipe.plots.mosaic import FRAME, GAP, assemble, columns_for
+from nnpipe.plots.pretrained_filters import PretrainedFilters
+
+RED, BLUE, WHITE = (122, 10, 33), (11, 60, 113), (255, 255, 255)
+
+
+def with_first_weight(subject: Subject, weight: np.ndarray) -> Subject:
+    return replace(subject, tensors={**subject.tensors, "layers.0.weight": weight})
+
+
+def colour_at(drawing: Drawing, png: bytes, tile: tuple[int, int], pixel: tuple[int, int], side: int) -> list[int]:
+    """The colour, in the PNG, of the middle of a weight: ``tile`` and ``pixel`` are (row, column)."""
+    zoom = round(36 / side)
+    step = zoom * side + 2 * FRAME + GAP
+    row, column = (step * tile[axis] + FRAME + zoom * (pixel[axis] + 0.5) - 0.5 for axis in (0, 1))
+    image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    x, y = drawing.figure.axes[0].transData.transform((column, row))
+    return [int(value) for value in image[int(image.shape[0] - y), int(x)]]
+
+
+@pytest.fixture
+def planted() -> np.ndarray:
+    """Seven filters of 6 by 6; the fifth has +2 at row 1, column 4 and -2 at row 5, column 0, the rest is 0."""
+    weight = np.zeros((7, 36), np.float32)
+    weight[4, 1 * 6 + 4], weight[4, 5 * 6 + 0] = 2.0, -2.0
+    return weight
+
+
+def test_a_planted_filter_is_drawn_first_red_where_positive_and_blue_where_negative(
+    images: Subject, planted: np.ndarray
+) -> None:
+    drawing, png = Filters().render(with_first_weight(images, planted))
+    assert colour_at(drawing, png, (0, 0), (1, 4), 6) == pytest.approx(RED, abs=2)
+    assert colour_at(drawing, png, (0, 0), (5, 0), 6) == pytest.approx(BLUE, abs=2)
+    assert colour_at(drawing, png, (0, 0), (0, 0), 6) == pytest.approx(WHITE, abs=1)
+    assert colour_at(drawing, png, (0, 1), (1, 4), 6) == pytest.approx(WHITE, abs=1)
+    assert "6 of them have less than a tenth" in drawing.caption
+    assert "±2)" in drawing.caption
+
+
+def test_a_kernel_planted_in_a_convolution_is_drawn_in_its_place(images: Subject) -> None:
+    kernels = np.zeros((4, 1, 3, 3), np.float32)
+    kernels[1, 0, 2, 0], kernels[3, 0, 0, 1] = 5.0, -10.0
+    layers = {"layers": [{"kind": "conv2d"}]}
+    subject = replace(with_first_weight(images, kernels), document={**images.document, "architecture": layers})
+    drawing, png = Filters().render(subject)
+    assert colour_at(drawing, png, (0, 0), (0, 1), 3) == pytest.approx(BLUE, abs=2)
+    halfway = colour_at(drawing, png, (0, 1), (2, 0), 3)
+    assert halfway[0] > halfway[2] + 50, "half as strong, red, in the second place"
+    assert halfway != pytest.approx(RED, abs=20)
+
+
+def test_each_filter_on_its_own_scale_reaches_the_last_colour(images: Subject, planted: np.ndarray) -> None:
+    planted[0, 0] = 0.01
+    drawing, png = Filters(scale="each").render(with_first_weight(images, planted))
+    assert colour_at(drawing, png, (0, 1), (0, 0), 6) == pytest.approx(RED, abs=2)
+    shared, png = Filters().render(with_first_weight(images, planted))
+    assert colour_at(shared, png, (0, 1), (0, 0), 6) == pytest.approx(WHITE, abs=3)
+
+
+@pytest.mark.parametrize("picture", [Filters(count=4), PretrainedFilters(count=4)])
+def test_only_so_many_filters_are_shown(images: Subject, picture: Picture) -> None:
+    drawing, _ = picture.render(images)
+    assert "the 4 strongest of 7" in drawing.caption
+    assert drawing.figure.axes[0].images[0].get_array().shape == (2 * 38 + GAP, 2 * 38 + GAP)
+
+
+def test_filters_of_nothing_but_zeros_are_white(images: Subject) -> None:
+    drawing, png = Filters().render(with_first_weight(images, np.zeros((7, 36), np.float32)))
+    assert colour_at(drawing, png, (0, 0), (3, 3), 6) == pytest.approx(WHITE, abs=1)
+
+
+def test_colour_kernels_are_drawn_as_colours_around_grey(colours: Subject) -> None:
+    kernels = np.zeros((1, 3, 3, 3), np.float32)
+    kernels[0, 0, 0, 0] = 1.0
+    drawing, png = Filters().render(with_first_weight(colours, kernels))
+    assert colour_at(drawing, png, (0, 0), (0, 0), 3) == pytest.approx((255, 128, 128), abs=2)
+    assert colour_at(drawing, png, (0, 0), (2, 2), 3) == pytest.approx((128, 128, 128), abs=2)
+
+
+def test_a_layer_behind_subsampling_has_no_filters_to_look_at(images: Subject) -> None:
+    layers = {"layers": [{"kind": "max_pool2d"}, {"kind": "dense"}]}
+    tensors = {"layers.1.weight": np.ones((3, 36), np.float32)}
+    behind = replace(images, tensors=tensors, document={**images.document, "architecture": layers})
+    assert not Filters().applies(behind)
+
+
+def test_tiles_stand_in_order_of_rows() -> None:
+    tiles = np.arange(6.0)[:, None, None] * np.ones((1, 40, 40))
+    grid = assemble(tiles, columns=3, gap=-1.0)
+    step = 40 + 2 * FRAME + GAP
+    assert [grid[20 + step * row, 20 + step * column] for row in (0, 1) for column in (0, 1, 2)] == [0, 1, 2, 3, 4, 5]
+    assert grid[0, 40 + 2 * FRAME] == -1.0
+    assert np.isnan(grid[0, 0])
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (7, 3), (32, 8), (64, 8), (97, 10), (100, 10)])
+def test_a_grid_is_about_square_with_full_rows_if_it_can(count: int, columns: int) -> None:
+    assert columns_for(count) == columns

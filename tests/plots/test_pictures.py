@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnpipe.plots import EVERY, AnyPicture, Picture, Subject
+from nnpipe.plots.confusion_matrix import ConfusionMatrix
+from nnpipe.plots.decision_boundary import DecisionBoundary
+from nnpipe.plots.examples import Examples
+from nnpipe.plots.learning_curves import LearningCurves
+from nnpipe.plots.pretraining_curves import PretrainingCurves
+
+APPLIES = {
+    "learning_curves": {"images", "colours", "plane"},
+    "confusion_matrix": {"images", "colours", "plane"},
+    "decision_boundary": {"plane"},
+    "examples": {"images", "colours"},
+    "filters": {"images", "colours"},
+    "pretrained_filters": {"images"},
+    "pretraining_curves": {"images"},
+}
+KINDS = pytest.mark.parametrize("picture", EVERY, ids=lambda picture: picture.kind)
+
+
+@pytest.fixture
+def subjects(images: Subject, colours: Subject, plane: Subject) -> dict[str, Subject]:
+    return {"images": images, "colours": colours, "plane": plane}
+
+
+def applicable(picture: Picture, subjects: dict[str, Subject]) -> Iterator[Subject]:
+    return (subject for subject in subjects.values() if picture.applies(subject))
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def test_every_picture_of_the_union_is_drawn_by_default() -> None:
+    union = get_args(get_args(AnyPicture)[0])
+    assert {type(picture) for picture in EVERY} == set(union)
+    assert {picture.kind for picture in EVERY} == set(APPLIES)
+
+
+@KINDS
+def test_a_picture_applies_where_it_has_something_to_show(picture: Picture, subjects: dict[str, Subject]) -> None:
+    found = {name for name, subject in subjects.items() if picture.applies(subject)}
+    assert found == APPLIES[picture.kind]
+    assert picture.needs
+
+
+@KINDS
+def test_a_picture_is_narrow_opaque_and_has_words(picture: Picture, subjects: dict[str, Subject]) -> None:
+    for subject in applicable(picture, subjects):
+        drawing, png = picture.render(subject)
+        image = Image.open(io.BytesIO(png))
+        assert image.width == 960
+        assert 300 < image.height < 1600
+        assert pixels(png)[0, 0].tolist() == [255, 255, 255]
+        assert "Software" not in image.info
+        assert len(drawing.caption) > 80
+        assert drawing.title
+        assert drawing.alt.endswith(".")
+
+
+@KINDS
+def test_the_same_subject_gives_the_same_bytes_from_any_thread(picture: Picture, subjects: dict[str, Subject]) -> None:
+    subject = next(applicable(picture, subjects))
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda _: picture.render(subject)[1], range(2))
+    assert first == second
+
+
+def test_a_persons_own_settings_of_matplotlib_change_nothing(images: Subject) -> None:
+    import matplotlib as mpl
+
+    expected = LearningCurves().render(images)[1]
+    with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "axes.facecolor": "black"}):
+        assert LearningCurves().render(images)[1] == expected
+        assert mpl.rcParams["font.size"] == 30
+
+
+def test_listing_pictures_imports_nothing_heavy() -> None:
+    code = "import sys, nnpipe.plots; print(*{'matplotlib', 'numpy', 'torch', 'PIL'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_learning_curves_name_the_best_epoch_and_what_was_measured_there(images: Subject) -> None:
+    drawing, _ = LearningCurves().render(images)
+    assert "validation accuracy reaches 0.875 at epoch 2 of 3" in drawing.caption
+    ringed = [line for line in drawing.figure.axes[1].lines if line.get_label() == "best epoch"]
+    assert [line.get_xydata().tolist() for line in ringed] == [[[2.0, 0.875]]]
+
+
+def test_learning_curves_say_test_where_there_is_no_validation_split(images: Subject) -> None:
+    drawing, _ = LearningCurves().render(replace(images, watched="test"))
+    assert "test accuracy reaches" in drawing.caption
+    assert "validation" not in drawing.caption
+
+
+def test_learning_curves_of_the_training_examples_alone_are_drawn(images: Subject) -> None:
+    records = [{"epoch": 1, "loss": 0.5}]
+    drawing, _ = LearningCurves().render(replace(images, history={"records": records, "best_epoch": None}))
+    assert "training loss reaches 0.5 at epoch 1 of 1." in drawing.caption
+    assert len(drawing.figure.axes) == 1
+
+
+def test_pretraining_curves_tell_each_layers_first_and_last_measure(images: Subject) -> None:
+    drawing, _ = PretrainingCurves().render(images)
+    assert "Layer 1: reconstruction error from 4 to 1 in 3 epochs." in drawing.caption
+    assert [axes.get_title(loc="left") for axes in drawing.figure.axes] == ["Reconstruction error"]
+
+
+def test_the_confusion_matrix_names_the_commonest_mistake(images: Subject) -> None:
+    counts = [[5, 0, 1], [0, 6, 0], [0, 3, 4]]
+    drawing, _ = ConfusionMatrix().render(replace(images, evaluation={"confusion_matrix": counts}))
+    assert "15 of 19 test examples (78.9%)" in drawing.caption
+    assert "class-2 taken for class-1 (3), class-0 taken for class-2 (1)." in drawing.caption
+    assert sorted(text.get_text() for text in drawing.figure.axes[0].texts) == ["1", "3", "4", "5", "6"]
+    assert drawing.figure.axes[0].images[0].get_array()[2].tolist() == pytest.approx([0, 3 / 7, 4 / 7])
+
+
+def test_a_confusion_matrix_of_many_classes_shows_colours_without_numbers(images: Subject) -> None:
+    attributes = {**images.attributes, "class_names": [f"kind {number}" for number in range(50)]}
+    many = replace(images, attributes=attributes, evaluation={"confusion_matrix": np.eye(50, dtype=int).tolist()})
+    drawing, _ = ConfusionMatrix().render(many)
+    assert not drawing.figure.axes[0].texts
+    assert "There is no mistake." in drawing.caption
+
+
+def test_the_decision_boundary_lies_where_the_network_is_undecided(plane: Subject) -> None:
+    drawing, png = DecisionBoundary().render(plane)
+    assert "0 of 40 test points" in drawing.caption
+    axes = drawing.figure.axes[0]
+    corner = axes.transData.transform([(-0.9, 0), (0.9, 0)])
+    line = next(item for item in axes.collections if list(getattr(item, "levels", [])) == [0.5])
+    assert np.abs(line.get_paths()[0].vertices[:, 0]).max() < 1e-6
+    image = pixels(png)
+    left, right = (image[image.shape[0] - int(y), int(x)].astype(int) for x, y in corner)
+    assert left[2] > left[0] + 60, "blue where the first class is sure"
+    assert right[0] > right[2] + 60, "red where the second class is sure"
+
+
+def test_examples_show_the_most_confident_mistake_first(images: Subject) -> None:
+    probabilities = np.full((12, 3), 0.1, np.float32)
+    probabilities[np.arange(12), images.labels] = 0.8
+    probabilities[4], probabilities[9] = (0.1, 0.3, 0.6), (0.05, 0.95, 0.0)
+    labels = images.labels.copy()
+    labels[4], labels[9] = 0, 0
+    drawing, _ = Examples(count=2).render(replace(images, probabilities=probabilities, labels=labels))
+    shown = [[text.get_text() for text in axes.texts] for axes in drawing.figure.axes]
+    assert shown == [
+        ["class-0  0.80"],
+        ["class-1  0.80"],
+        ["class-1  0.95", "is class-0"],
+        ["class-2  0.60", "is class-0"],
+    ]
+    assert "2 are predicted wrong, 1 of them with a probability above 0.9" in drawing.caption
+
+
+def test_examples_without_any_mistake_show_one_group(images: Subject) -> None:
+    drawing, _ = Examples().render(replace(images, probabilities=np.eye(3, dtype=np.float32)[images.labels]))
+    assert len(drawing.figure.axes) == 10
+
+
+def test_a_class_name_that_looks_like_mathematics_is_drawn_as_it_is(images: Subject) -> None:
+    attributes = {**images.attributes, "class_names": ["$x_", "a^$", "\\frac"]}
+    for picture in (ConfusionMatrix(), Examples()):
+        drawing, _ = picture.render(replace(images, attributes=attributes))
+        assert drawing.figure.axes
