@@ -59,9 +59,7 @@ class SpecError(UsageError):
     def __init__(self, problems: Iterable[NnpipeError]) -> None:
         self.problems = list(problems)
         first = self.problems[0]
-        super().__init__(
-            first.what, where=first.where, expected=first.expected, found=first.found, hint=first.hint
-        )
+        super().__init__(first.what, where=first.where, expected=first.expected, found=first.found, hint=first.hint)
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 
 class Exporter(Part):
-    """A format that a trained network can leave in. ``filename`` is what the file is called in the artifact.
+    """A format that a trained network can leave in.
 
+    filename: what the file is called in the artifact.
+    loading: how it is opened elsewhere, in a line.
     What the file computes is ``Network.forward``: of inputs that were scaled already, the scaling stands beside it.
     """
 
     kind: str
     filename: ClassVar[str]
+    loading: ClassVar[str]
 
     @abstractmethod
     def write(self, network: Network, path: Path) -> None:

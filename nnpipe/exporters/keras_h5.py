@@ -37,6 +37,7 @@ class KerasH5(Exporter):
 
     kind: Literal["keras_h5"] = "keras_h5"
     filename: ClassVar[str] = "model.h5"
+    loading: ClassVar[str] = 'keras.models.load_model("model.h5")'
 
     def write(self, network: Network, path: Path) -> None:
         """Write ``network`` as Keras would.

@@ -24,6 +24,7 @@ class Onnx(Exporter):
 
     kind: Literal["onnx"] = "onnx"
     filename: ClassVar[str] = "model.onnx"
+    loading: ClassVar[str] = 'onnxruntime.InferenceSession("model.onnx")'
 
     def write(self, network: Network, path: Path) -> None:
         import torch

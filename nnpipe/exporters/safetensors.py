@@ -18,6 +18,7 @@ class Safetensors(Exporter):
 
     kind: Literal["safetensors"] = "safetensors"
     filename: ClassVar[str] = "model.safetensors"
+    loading: ClassVar[str] = 'safetensors.numpy.load_file("model.safetensors")'
 
     def write(self, network: Network, path: Path) -> None:
         from safetensors.numpy import save_file

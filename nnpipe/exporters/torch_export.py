@@ -18,6 +18,7 @@ class TorchExport(Exporter):
 
     kind: Literal["torch_export"] = "torch_export"
     filename: ClassVar[str] = "model.pt2"
+    loading: ClassVar[str] = 'torch.export.load("model.pt2").module()'
 
     def write(self, network: Network, path: Path) -> None:
         from io import BytesIO

@@ -22,6 +22,7 @@ class WeightsH5(Exporter):
 
     kind: Literal["weights_h5"] = "weights_h5"
     filename: ClassVar[str] = "weights.h5"
+    loading: ClassVar[str] = 'h5py.File("weights.h5")'
 
     def write(self, network: Network, path: Path) -> None:
         from nnpipe.store.hdf5 import Group, write_tree

@@ -55,7 +55,9 @@ def stages_of(spec: Spec) -> list[Stage]:
     add("visualize", Visualize(model=model, pictures=spec.visualize), {**read, "evaluation": "evaluate", **layers})
     add("export", Export(model=model, formats=spec.export), {"model": "finetune"})
     results = {"evaluation": "evaluate", "pictures": "visualize", "exports": "export"}
-    report = Report(name=spec.name, description=spec.description, spec=_shown(spec), template=template_digest())
+    report = Report(
+        name=spec.name, description=spec.description, spec=_shown(spec), template=template_digest(), model=model
+    )
     add("report", report, {**read, **results, **layers})
     return stages
 

@@ -31,10 +31,13 @@ def recipe_key(ingredients: Mapping[str, JSON]) -> str:
 
 
 def source_digest(source: Source, root: Path, memo: Memo) -> str | None:
-    """Digest of the files that hold the data, names included (folders are classes); None: not there yet."""
+    """Digest of the files that hold the data, in order and with their names; None: not there yet.
+
+    The order tells their roles (training images, their labels, ...), folders tell classes.
+    """
     files = source.files(root)
     if files is None:
         return None
     above = os.path.commonpath([path.parent for path in files]) if files else ""
-    content = {os.path.relpath(path, above): memo.file_digest(path) for path in files}
+    content = [[os.path.relpath(path, above), memo.file_digest(path)] for path in files]
     return digest("nnpipe/source/1", content)

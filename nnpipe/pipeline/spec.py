@@ -49,8 +49,9 @@ class Spec(Part):
         try:
             description = self.data.source.describe(root)
         except NnpipeError as error:
+            what = f"{error.where}: {error.what}" if error.where else error.what
             raise problem(
-                error.what, path=("data", "source"), expected=error.expected, found=error.found, hint=error.hint
+                what, path=("data", "source"), expected=error.expected, found=error.found, hint=error.hint
             ) from error
         self._check_shapes(description)
         if self.pretrain:

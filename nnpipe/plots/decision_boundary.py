@@ -33,6 +33,8 @@ class DecisionBoundary(Picture):
         _draw_points(axes, subject)
         wrong = int((subject.probabilities.argmax(axis=1) != subject.labels).sum())
         first, second = subject.class_names
+        crossed = probability.min() < 0.5 < probability.max()
+        line = "on the black line it is one half" if crossed else "nowhere in view does it cross one half"
         seen = (
             f"{wrong:,} of {len(subject.labels):,} test points ({wrong / max(len(subject.labels), 1):.1%}) lie on the "
             f"wrong side; the network gives {(probability > 0.5).mean():.0%} of the plane shown to class {second}."
@@ -40,7 +42,7 @@ class DecisionBoundary(Picture):
         return Drawing(
             title="Decision boundary",
             caption=f"Colours give the probability of class {second} at each point, from blue (surely {first}) through "
-            f"white (undecided) to red (surely {second}), in steps of a tenth; on the black line it is one half. "
+            f"white (undecided) to red (surely {second}), in steps of a tenth; {line}. "
             f"Circles are test points of class {first}, triangles of class {second}. {seen}",
             alt=f"The plane of two features, divided by a line into classes {first} and {second}. {seen}",
             figure=figure,

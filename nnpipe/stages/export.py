@@ -52,6 +52,7 @@ def export(config: Export, work: Work) -> None:
             {
                 "kind": exporter.kind,
                 "file": exporter.filename,
+                "loading": exporter.loading,
                 "bytes": path.stat().st_size,
                 "sha256": work.output.parts[exporter.filename],
                 "verified": run is not None,

@@ -24,27 +24,20 @@ SAMPLES = 4  # images of each class
 SPLITS = ("train", "validation", "test")
 MOST_SAMPLED = 50  # classes: with more, images would make the report heavy
 
-# How a file of each format is opened elsewhere.
-LOADING = {
-    "keras_h5": 'keras.models.load_model("{file}")',
-    "onnx": 'onnxruntime.InferenceSession("{file}")',
-    "torch_export": 'torch.export.load("{file}").module()',
-    "safetensors": 'safetensors.numpy.load_file("{file}")',
-    "weights_h5": 'h5py.File("{file}")',
-}
-
 
 class Report(Part):
     """What the report says besides what the artifacts say.
 
     spec: the whole resolved spec, shown so that the run can be repeated.
     template: ``template_digest()``: another template makes another report.
+    model: the architecture, whose shapes are shown; with it the code of its layers counts.
     """
 
     name: str
     description: str = ""
     spec: dict[str, Any]
     template: str
+    model: Model
 
 
 def template_digest() -> str:
@@ -73,7 +66,7 @@ def report(config: Report, work: Work) -> None:
         "evaluation": inputs["evaluation"].json("evaluation"),
         "metrics": inputs["evaluation"].summary.get("metrics", {}),
         "pictures": _pictures(inputs["pictures"]),
-        "exports": _exports(inputs["exports"]),
+        "exports": inputs["exports"].json("exports"),
         "stages": _stages(inputs),
         "environment": inputs["model"].made.get("environment", {}),
     }
@@ -220,14 +213,6 @@ def _pace(made: Mapping[str, Any]) -> dict[str, float] | None:
 def _pictures(artifact: Artifact) -> list[dict[str, str]]:
     listed: list[dict[str, str]] = artifact.json("pictures")
     return [{**entry, "url": _data_url(artifact.path(entry["file"]).read_bytes())} for entry in listed]
-
-
-def _exports(artifact: Artifact) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = artifact.json("exports")
-    return [
-        {**entry, "loading": LOADING[entry["kind"]].format(**entry) if entry["kind"] in LOADING else None}
-        for entry in listed
-    ]
 
 
 def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:

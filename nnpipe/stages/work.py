@@ -65,9 +65,7 @@ class Work:
 
     def epoch(self, record: Mapping[str, float], epochs: int) -> None:
         """Tell the observer that an epoch ended, and note its time."""
-        self.timings.setdefault("epochs", []).append(
-            {key: record[key] for key in ("epoch", "seconds", "examples")}
-        )
+        self.timings.setdefault("epochs", []).append({key: record[key] for key in ("epoch", "seconds", "examples")})
         self.observer.epoch(self.stage, record, epochs)
 
     def advanced(self, done: int, total: int, measures: Mapping[str, float]) -> None:

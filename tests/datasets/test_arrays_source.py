@@ -76,7 +76,7 @@ def test_examples_come_back_with_channels_first(
     np.testing.assert_array_equal(x, expected)
     np.testing.assert_array_equal(y, Y)
     assert found.shape == expected.shape[1:]
-    assert source(name).describe(tmp_path) == Description(expected.shape[1:], None)
+    assert source(name).describe(tmp_path) == Description(expected.shape[1:], 3)
 
 
 def test_examples_arrive_in_blocks_and_in_order(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

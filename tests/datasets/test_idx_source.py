@@ -41,7 +41,7 @@ def test_images_get_a_channel_and_labels_become_class_numbers(
     assert (x.dtype, y.dtype, opened.dtype) == (np.uint8, np.int64, np.uint8)
     assert opened.class_names == ("0", "1", "2")
     assert opened.value_range == (0, 255)
-    assert IDX.describe(tmp_path) == Description((1, 4, 5), None)
+    assert IDX.describe(tmp_path) == Description((1, 4, 5), 3)
 
 
 def test_values_that_are_not_bytes_become_float32(tmp_path: Path, write_idx: WriteIdx, labels: np.ndarray) -> None:

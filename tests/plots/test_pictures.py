@@ -150,6 +150,13 @@ def test_the_decision_boundary_lies_where_the_network_is_undecided(plane: Subjec
     assert right[0] > right[2] + 60, "red where the second class is sure"
 
 
+def test_a_boundary_out_of_view_is_said_to_be_so(plane: Subject) -> None:
+    tensors = {**plane.tensors, "layers.0.bias": np.full(1, 50, np.float32)}
+    drawing, _ = DecisionBoundary().render(replace(plane, tensors=tensors))
+    assert "nowhere in view does it cross one half" in drawing.caption
+    assert "100% of the plane" in drawing.caption
+
+
 def test_examples_show_the_most_confident_mistake_first(images: Subject) -> None:
     probabilities = np.full((12, 3), 0.1, np.float32)
     probabilities[np.arange(12), images.labels] = 0.8

@@ -121,6 +121,7 @@ class Faulty(Exporter):
 
     kind: Literal["faulty"] = "faulty"
     filename: ClassVar[str] = "faulty"
+    loading: ClassVar[str] = "nothing"
     error: float = 0.0
     repeated: int = 1
 

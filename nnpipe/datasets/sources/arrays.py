@@ -47,14 +47,8 @@ class Arrays(Source):
         return self
 
     def describe(self, root: Path) -> Description:
-        from nnpipe.datasets.array_files import open_file
-
-        path = self._path(root)
-        with open_file(path) as file:
-            for images, labels in self._pairs().values():
-                file.shape(images), file.shape(labels)
-            shape, _ = arrangement(file.shape(self.images), self.layout, f"{path}:{self.images}")
-        return Description(shape, len(self.class_names) if self.class_names else None)
+        opened = self.open(root, seed=0)  # reads labels, no examples
+        return Description(opened.shape, len(opened.class_names))
 
     def files(self, root: Path) -> list[Path]:
         path = self._path(root)

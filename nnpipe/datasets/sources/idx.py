@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,10 +13,9 @@ from nnpipe.spec import problem
 
 
 class Idx(Source):
-    """IDX files of images, (rows, height, width), or vectors, (rows, features), raw or gzipped, and their labels.
+    """IDX files of images, (rows, height, width), or vectors, (rows, features), raw or gzipped, and their labels."""
 
-    The paths count in the recipe: which file trains and which one tests is not told by the files' content.
-    """
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"images", "labels", "test_images", "test_labels"})
 
     kind: Literal["idx"] = "idx"
     images: str = Field(description="File of the images to train on.")
@@ -33,10 +32,8 @@ class Idx(Source):
         return self
 
     def describe(self, root: Path) -> Description:
-        from nnpipe.datasets.labelled_idx import example_shape, open_images
-
-        images, _ = self._pairs(root)["train"]
-        return Description(example_shape(open_images(images)), len(self.class_names) if self.class_names else None)
+        opened = self.open(root, seed=0)  # reads labels, no examples
+        return Description(opened.shape, len(opened.class_names))
 
     def files(self, root: Path) -> list[Path]:
         return [path for pair in self._pairs(root).values() for path in pair]

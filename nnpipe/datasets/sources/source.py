@@ -73,7 +73,9 @@ class Source(Part):
         return Description()
 
     def files(self, root: Path) -> list[Path] | None:
-        """The files whose content is the data: hashed into the recipe key. None: they are not there yet.
+        """The files whose content is the data, in the order of their roles: hashed into the recipe key.
+
+        None: they are not there yet.
 
         Empty for data that the code itself makes.
         """

@@ -1,0 +1,93 @@
+"""One Prefect server for all tests of the flows, in a home of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterName
+from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.events.worker import EventsWorker
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    temporary_settings,
+)
+
+from flows.server import prefect_api
+from nnpipe.pipeline.execute import Execution
+from nnpipe.pipeline.plan import make_plan
+from nnpipe.pipeline.runtime import Runtime
+from nnpipe.pipeline.spec import read_spec
+from nnpipe.store.store import Store
+
+MINI = """
+version: 1
+name: mini
+data: {source: {kind: digits}}
+model:
+  layers:
+    - {kind: flatten}
+    - {kind: dense, units: 8, activation: sigmoid}
+    - {kind: dense, units: 10, activation: softmax}
+pretrain: {method: {kind: rbm}, layers: 1, epochs: 1, batch_size: 100, optimizer: {kind: sgd, learning_rate: 0.1}}
+train: {loss: cross_entropy, optimizer: {kind: adam}, epochs: 2, batch_size: 100}
+visualize: [learning_curves]
+"""
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_home: Path) -> Iterator[str]:
+    """The URL of a temporary server."""
+    home = {
+        PREFECT_HOME: prefect_home,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL: "sqlite+aiosqlite:///:memory:",  # made sooner than a file
+    }
+    with temporary_settings(home, restore_defaults={PREFECT_API_URL}), prefect_api():
+        yield PREFECT_API_URL.value()
+
+
+@pytest.fixture(scope="session")
+def mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a small spec with every stage."""
+    path = tmp_path_factory.mktemp("specs") / "mini.yaml"
+    path.write_text(MINI)
+    return path
+
+
+@pytest.fixture(scope="session")
+def execution(mini: Path) -> Callable[..., Execution]:
+    def execution(store: Path, *overrides: str, **options: Any) -> Execution:
+        plan = make_plan(read_spec(mini, overrides), Store(store), mini.parent, **options)
+        return Execution(plan, Runtime(device="cpu", threads=1))
+
+    return execution
+
+
+class Recorded:
+    """What Prefect's server knows about a flow run, and about its tasks by name."""
+
+    def __init__(self, flow_run: FlowRun, tasks: list[TaskRun]) -> None:
+        self.flow_run = flow_run
+        self.tasks = {task.task_key.rpartition("-")[0] if not task.start_time else task.name: task for task in tasks}
+        self.states = {name: task.state_name for name, task in self.tasks.items()}
+
+
+@pytest.fixture(scope="session")
+def recorded(prefect_server: str) -> Callable[[str], Recorded]:
+    def recorded(run: str) -> Recorded:
+        EventsWorker.instance().wait_until_empty()
+        with get_client(sync_client=True) as client:
+            (flow_run,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[run])))
+            return Recorded(flow_run, client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))))
+
+    return recorded

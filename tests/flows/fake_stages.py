@@ -1,0 +1,28 @@
+"""Stages that do what a test asks of them."""
+
+from __future__ import annotations
+
+from threading import Barrier
+from typing import Literal
+
+from nnpipe.errors import DataError, Interrupted
+from nnpipe.spec import Part
+from nnpipe.stages.work import Work
+
+PROBLEM = DataError("these data are broken", where="data.npz", hint="look into it")
+meeting = Barrier(2)
+
+
+class Fake(Part):
+    does: Literal["work", "meet", "fail", "wait"] = "work"
+
+
+def fake(config: Fake, work: Work) -> None:
+    if config.does == "meet":
+        meeting.wait(timeout=60)
+    if config.does == "fail":
+        raise PROBLEM
+    if config.does == "wait":
+        work.stopping.wait(timeout=60)
+        raise Interrupted("stopped, as asked")
+    work.output.json("made", {"by": work.stage, "from": sorted(work.inputs)})
