@@ -25,13 +25,13 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace PATH if it is there.")] = False,
 ) -> None:
     """Write a trained network to a file in another format."""
-    from nnpipe.exporters import exporter
+    from nnpipe.exporters import find_exporter
     from nnpipe.pipeline.run import resolve
 
     opened = existing_store(store)
     model = opened.artifact(resolve(opened, ref))
     _check(model, ref, out, overwrite=overwrite)
-    chosen = exporter(kind)
+    chosen = find_exporter(kind)
 
     from nnpipe.models.network import load_network
 

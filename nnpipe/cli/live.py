@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nnpipe.pipeline.graph import Stage
     from nnpipe.pipeline.plan import Plan
 
-MARKS = {"pending": ("·", "dim"), "reused": ("✓", "dim"), "failed": ("✗", "red")}
+MARKS = {"pending": ("·", "dim"), "reused": ("✓", "dim"), "interrupted": ("‖", "yellow"), "failed": ("✗", "red")}
 BAR = (6, 32)  # columns, at least and at most
 
 

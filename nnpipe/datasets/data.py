@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from nnpipe.datasets.sources import AnySource
-from nnpipe.spec import Part, shorthand
+from nnpipe.spec import Part, Shorthand
 
 Format = Literal["hdf5", "zarr"]
 Scaling = Literal["auto", "unit", "standard", "none"]
-AnySourceOrKind = Annotated[AnySource, BeforeValidator(shorthand)]
+AnySourceOrKind = Annotated[AnySource, Shorthand()]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Validation = Annotated[int, Field(ge=0)] | Fraction
 Test = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]

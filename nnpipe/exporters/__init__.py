@@ -22,7 +22,7 @@ AnyExporter = Annotated[
 EVERY: dict[str, Exporter] = {member().kind: member() for member in get_args(get_args(AnyExporter)[0])}
 
 
-def exporter(kind: str) -> Exporter:
+def find_exporter(kind: str) -> Exporter:
     """The exporter called ``kind``, with its default options.
 
     Raises:
@@ -34,4 +34,14 @@ def exporter(kind: str) -> Exporter:
     return EVERY[kind]
 
 
-__all__ = ["EVERY", "AnyExporter", "Exporter", "KerasH5", "Onnx", "Safetensors", "TorchExport", "WeightsH5", "exporter"]
+__all__ = [
+    "EVERY",
+    "AnyExporter",
+    "Exporter",
+    "KerasH5",
+    "Onnx",
+    "Safetensors",
+    "TorchExport",
+    "WeightsH5",
+    "find_exporter",
+]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from nnpipe.models.layers import AnyLayer, Dense
 from nnpipe.models.layers.layer import Shape, ShapeError
-from nnpipe.spec import Part, shorthand
+from nnpipe.spec import Part, Shorthand
 
 
 class Model(Part):
     """A network: each layer reads what the one before it gives."""
 
-    layers: tuple[Annotated[AnyLayer, BeforeValidator(shorthand)], ...] = Field(
+    layers: tuple[Annotated[AnyLayer, Shorthand()], ...] = Field(
         min_length=1, description="The layers, from the input to the output."
     )
 

@@ -63,8 +63,8 @@ class Execution:
             ingredients = recipe(stage, inputs, store.memo)
             key = recipe_key(ingredients)
             record, status = self._obtain(stage, key, ingredients)
-        except BaseException:
-            self.observer.finished(name, "failed", time.monotonic() - began)
+        except BaseException as error:
+            self.observer.finished(name, _ending(error), time.monotonic() - began)
             raise
         seconds = time.monotonic() - began
         self._records[name] = record
@@ -79,7 +79,7 @@ class Execution:
         run = Run(
             run=self.name,
             spec=plan.spec.name,
-            status="done" if error is None else "interrupted" if isinstance(error, Interrupted) else "failed",
+            status="done" if error is None else _ending(error),
             stages=tuple(self.results[name] for name in order if name in self.results),
             metrics=self._summary("evaluate").get("metrics", {}),
             report=self._report(),
@@ -114,7 +114,7 @@ class Execution:
         record = None if forced else store.find(key)
         if record:
             return record, "reused"
-        with store.lock(key):
+        with store.lock(key, self.stopping):
             record = None if forced else store.find(key)  # somebody else may have computed it meanwhile
             if record:
                 return record, "reused"
@@ -200,3 +200,7 @@ class Execution:
         if "report" not in self._records:
             return None
         return str(self.plan.store.directory(self._records["report"].artifact) / "report.html")
+
+
+def _ending(error: BaseException) -> Literal["failed", "interrupted"]:
+    return "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nnpipe.datasets.sources.source import Source
 from nnpipe.errors import UsageError, nearest
 from nnpipe.pipeline.spec import Spec
-from nnpipe.spec import Part, identity
+from nnpipe.spec import Part
 from nnpipe.stages.evaluate import Evaluate
 from nnpipe.stages.export import Export
 from nnpipe.stages.finetune import Finetune
@@ -88,8 +88,8 @@ def _seed(seed: int, name: str) -> int:
 
 
 def _shown(spec: Spec) -> dict[str, object]:
-    """The spec as a report shows it: without what cannot change a result, or a new format would mean a new report."""
-    whole = identity(spec)
+    """The spec as a report shows it: without the format of the data, or another format would mean another report."""
+    whole = spec.model_dump(mode="json")
     del whole["data"]["format"]
     return whole
 

@@ -68,7 +68,7 @@ class Run:
 
 
 def resolve(store: Store, name: str) -> str:
-    """The artifact id that ``name`` means: a ref, a spec's name (its latest), or the beginning of an id.
+    """The artifact id that ``name`` means: a ref, a spec's name (its latest), a run (its network), or a beginning.
 
     Raises:
         UsageError: it means nothing, or several things.
@@ -77,6 +77,11 @@ def resolve(store: Store, name: str) -> str:
         return store.refs[name]
     if f"{name}/latest" in store.refs:
         return store.refs[f"{name}/latest"]
+    run = store.runs.get(name)
+    if run is not None:
+        made = {stage["name"]: stage["artifact"] for stage in run["stages"]}
+        if "finetune" in made:
+            return str(made["finetune"])
     found = [known for known in store.artifacts() if known.startswith(name)] if len(name) >= 4 else []
     if len(found) == 1:
         return found[0]
@@ -86,6 +91,6 @@ def resolve(store: Store, name: str) -> str:
     raise UsageError(
         what,
         where=str(Path(store.root)),
-        expected="a ref, the name of a spec, or at least 4 characters of an artifact id",
+        expected="a ref, the name of a spec, a run that trained a network, or at least 4 characters of an artifact id",
         hint=nearest(name, store.refs.names()) or "nnpipe ls shows what there is",
     )

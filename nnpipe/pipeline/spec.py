@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from nnpipe.datasets.data import Data
 from nnpipe.datasets.sources.source import Description
@@ -18,7 +18,7 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError
 from nnpipe.plots import AnyPicture
 from nnpipe.pretraining.pretrain import Pretrain
-from nnpipe.spec import Part, problem, shorthand
+from nnpipe.spec import Part, Shorthand, problem
 from nnpipe.spec.document import Document
 from nnpipe.spec.validate import validate
 from nnpipe.training.losses import check_outputs
@@ -36,10 +36,10 @@ class Spec(Part):
     model: Model
     pretrain: Pretrain | None = None
     train: Train
-    visualize: tuple[Annotated[AnyPicture, BeforeValidator(shorthand)], ...] | None = Field(
+    visualize: tuple[Annotated[AnyPicture, Shorthand()], ...] | None = Field(
         None, description="Pictures to draw; left out: every picture that says something about this network."
     )
-    export: tuple[Annotated[AnyExporter, BeforeValidator(shorthand)], ...] = Field(
+    export: tuple[Annotated[AnyExporter, Shorthand()], ...] = Field(
         (), description="Formats that the trained network leaves in.", validate_default=False
     )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers import Dense, Dropout, Flatten
 from nnpipe.models.layers.layer import ShapeError
 from nnpipe.pretraining import AnyMethod
 from nnpipe.pretraining.method import Method
-from nnpipe.spec import Part, problem, shorthand
+from nnpipe.spec import Part, Shorthand, problem
 from nnpipe.training.optimizers import AnyOptimizer, ConjugateGradient, Sgd
 from nnpipe.training.optimizers.optimizer import Optimizer
 
@@ -21,11 +21,11 @@ PROBABILITIES = ("sigmoid", "softmax")  # activations between 0 and 1
 class Pretrain(Part):
     """How the first layers learn without labels, greedily: one at a time, from the first (Hinton et al. 2006)."""
 
-    method: Annotated[AnyMethod, BeforeValidator(shorthand)]
+    method: Annotated[AnyMethod, Shorthand()]
     layers: int = Field(ge=1, description="How many dense layers, counted from the input.")
     epochs: int = Field(10, ge=1, description="Times that every training example is seen, for each layer.")
     batch_size: int = Field(100, ge=1, description="Examples between two steps of the optimizer.")
-    optimizer: Annotated[AnyOptimizer, BeforeValidator(shorthand)] = Sgd(learning_rate=0.1, momentum=0.9)
+    optimizer: Annotated[AnyOptimizer, Shorthand()] = Sgd(learning_rate=0.1, momentum=0.9)
 
     @model_validator(mode="after")
     def _check_optimizer(self) -> Pretrain:

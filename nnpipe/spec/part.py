@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from nnpipe.errors import nearest
 
@@ -66,6 +66,20 @@ def problem(
     return PydanticCustomError("nnpipe", "{what}", context)
 
 
-def shorthand(data: Any) -> Any:
-    """Let a bare word stand for a component with default options: ``onnx`` for ``{kind: onnx}``."""
-    return {"kind": data} if isinstance(data, str) else data
+class Shorthand:
+    """Lets a bare word stand for a component with default options: ``onnx`` for ``{kind: onnx}``.
+
+    >>> export: tuple[Annotated[AnyExporter, Shorthand()], ...]
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._spelt_out, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        whole = handler(schema["schema"])
+        kinds = sorted(whole.get("discriminator", {}).get("mapping", ()))
+        return {"anyOf": [whole, {"type": "string", **({"enum": kinds} if kinds else {})}]}
+
+    @staticmethod
+    def _spelt_out(data: Any) -> Any:
+        return {"kind": data} if isinstance(data, str) else data

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator
-
 from nnpipe.errors import StageError
 from nnpipe.exporters import AnyExporter
 from nnpipe.exporters.exporter import computed_by
 from nnpipe.models.architecture import Model
-from nnpipe.spec import Part, shorthand
+from nnpipe.spec import Part, Shorthand
 from nnpipe.stages.work import Work
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ class Export(Part):
     """
 
     model: Model
-    formats: tuple[Annotated[AnyExporter, BeforeValidator(shorthand)], ...] = ()
+    formats: tuple[Annotated[AnyExporter, Shorthand()], ...] = ()
 
 
 def export(config: Export, work: Work) -> None:

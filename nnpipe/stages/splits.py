@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nnpipe.store.arrays import ArrayFile, blocks
-
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nnpipe.models.scaling import Scaling
+    from nnpipe.store.arrays import ArrayFile
     from nnpipe.training.examples import Examples
 
 
@@ -25,6 +24,8 @@ def read_tensor(file: ArrayFile, name: str) -> Tensor:
     """A whole array, read block by block into one tensor on the CPU."""
     import numpy as np
     import torch
+
+    from nnpipe.store.arrays import blocks
 
     whole = np.empty(file.shape(name), file.dtype(name))
     start = 0

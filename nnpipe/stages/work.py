@@ -26,7 +26,7 @@ class Observer(Protocol):
         """``done`` of ``total`` examples of the epoch, or of the data being read."""
 
     def finished(self, stage: str, status: str, seconds: float) -> None:
-        """``status``: computed, reused, resumed or failed."""
+        """``status``: computed, reused, resumed, interrupted or failed."""
 
 
 class Silent:

@@ -5,13 +5,15 @@ A flush that fails is never tried again (the kernel may have dropped the pages):
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnpipe.errors import StoreError
+from nnpipe.errors import CorruptionError, StoreError
+from nnpipe.store.canonical import JSON
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -29,6 +31,18 @@ def write_file(path: Path, data: bytes) -> None:
             beside.unlink(missing_ok=True)
             raise
         flush_directory(path.parent)
+
+
+def read_json(path: Path) -> JSON:
+    """The JSON value in ``path``, which was written whole by ``write_file``.
+
+    Raises:
+        CorruptionError: it is something else now.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise CorruptionError("not the JSON that was written", where=str(path), found=str(error)) from error
 
 
 def move_directory(source: Path, target: Path) -> None:

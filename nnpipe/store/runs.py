@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from nnpipe.store.canonical import JSON, canonical_json
-from nnpipe.store.durable import write_file
+from nnpipe.store.durable import read_json, write_file
 
 
 class Runs:
@@ -33,9 +32,9 @@ class Runs:
     def get(self, name: str) -> JSON | None:
         """The run called ``name``, or None."""
         path = self.path(name)
-        return json.loads(path.read_bytes()) if "/" not in name and path.is_file() else None
+        return read_json(path) if "/" not in name and path.is_file() else None
 
     def newest_first(self) -> Iterator[JSON]:
         """Every run, the last one first."""
         for path in sorted(self.root.glob("*.json"), reverse=True):
-            yield json.loads(path.read_bytes())
+            yield read_json(path)

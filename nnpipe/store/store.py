@@ -14,17 +14,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Event
 
-from nnpipe.errors import CorruptionError, StoreError
+from nnpipe.errors import CorruptionError, Interrupted, StoreError
 from nnpipe.store.artifact import MANIFEST, Artifact, Manifest
 from nnpipe.store.canonical import JSON, canonical_json
-from nnpipe.store.durable import explained, make_directory, move_directory, write_file
+from nnpipe.store.durable import explained, make_directory, move_directory, read_json, write_file
 from nnpipe.store.memo import Memo
 from nnpipe.store.output import Output
 from nnpipe.store.refs import Refs
 from nnpipe.store.runs import Runs
 
 FORMAT = "nnpipe-store/1"
+WAIT = 0.5  # seconds between two looks at whether to go on waiting for a lock
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Store:
         self.memo = Memo(root / "memo.json")
         mark = root / "format.json"
         if mark.exists():
-            found = json.loads(mark.read_bytes()).get("format")
+            found = read_json(mark).get("format")
             if found != FORMAT:
                 raise StoreError("unknown layout of a store", where=str(mark), expected=FORMAT, found=str(found))
         elif root.is_dir() and any(entry.name != ".gitignore" for entry in root.iterdir()):
@@ -114,14 +116,30 @@ class Store:
     # -- writing ---------------------------------------------------------------------------------------------
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Hold ``key`` alone, among threads and processes; released by the system when its owner dies."""
-        from filelock import FileLock
+    def lock(self, key: str, stopping: Event | None = None) -> Iterator[None]:
+        """Hold ``key`` alone, among threads and processes; released by the system when its owner dies.
+
+        stopping: gives up the wait for another owner.
+
+        Raises:
+            Interrupted: ``stopping`` was set while waiting.
+        """
+        from filelock import FileLock, Timeout
 
         with explained(self.root / "locks"):
             make_directory(self.root / "locks")
-        with FileLock(self.root / "locks" / f"{key}.lock"):
+        lock = FileLock(self.root / "locks" / f"{key}.lock")
+        while True:
+            try:
+                lock.acquire(timeout=WAIT)
+                break
+            except Timeout:
+                if stopping is not None and stopping.is_set():
+                    raise Interrupted(f"stopped while another process computes {key[:12]}") from None
+        try:
             yield
+        finally:
+            lock.release()
 
     def busy(self, key: str) -> bool:
         """Whether somebody is at work on ``key`` right now."""
@@ -162,6 +180,8 @@ class Store:
         id = hashlib.sha256(data).hexdigest()  # noqa: A001
         with explained(output.directory):
             (output.directory / MANIFEST).write_bytes(data)
+        if self.directory(id).exists() and not self._is_whole(id):
+            self.quarantine(id)
         move_directory(output.directory, self.directory(id))
         record = Record(key, id, manifest.content, recipe, made)
         write_file(self._recipe_path(key), canonical_json(asdict(record)) + b"\n")
@@ -174,6 +194,15 @@ class Store:
         make_directory(target.parent)
         os.rename(self.directory(id), target)
         return target
+
+    def _is_whole(self, id: str) -> bool:  # noqa: A002
+        try:
+            artifact = self.artifact(id)
+            for name in artifact.manifest.files:
+                artifact.verify(name)
+        except CorruptionError:
+            return False
+        return True
 
     def _recipe_path(self, key: str) -> Path:
         return self.root / "recipes" / key[:2] / f"{key}.json"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from nnpipe.spec import Part, shorthand
+from nnpipe.spec import Part, Shorthand
 from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.losses import Loss, Precision
 from nnpipe.training.optimizers import Adam, AnyOptimizer
@@ -16,7 +16,7 @@ class Train(Part):
     """How the network learns from labels."""
 
     loss: Loss = "cross_entropy"
-    optimizer: Annotated[AnyOptimizer, BeforeValidator(shorthand)] = Adam()
+    optimizer: Annotated[AnyOptimizer, Shorthand()] = Adam()
     epochs: int = Field(10, ge=1, description="Times that every training example is seen.")
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
         32, description="Examples between two steps of the optimizer; full: all of them."

@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 
 from nnpipe.errors import UsageError
-from nnpipe.exporters import EVERY, Onnx, exporter
+from nnpipe.exporters import EVERY, Onnx, find_exporter
 from nnpipe.models.network import Network, save_document
 
 
@@ -99,12 +99,12 @@ def test_every_format_has_a_name_and_a_file_of_its_own() -> None:
 
 
 def test_a_format_is_found_by_its_name() -> None:
-    assert exporter("onnx") == Onnx()
+    assert find_exporter("onnx") == Onnx()
 
 
 def test_an_unknown_format_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UsageError) as caught:
-        exporter("keras")
+        find_exporter("keras")
     assert "did you mean 'keras_h5'?" in str(caught.value)
     assert caught.value.exit_status == 2
 

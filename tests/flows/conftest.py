@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterName
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, TaskRun
-from prefect.events.worker import EventsWorker
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_HOME,
@@ -64,6 +66,14 @@ def mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fakes() -> Iterator[None]:
+    """Let stages be named ``fake_stages:fake``."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    yield
+    sys.path.remove(str(Path(__file__).parent))
+
+
 @pytest.fixture(scope="session")
 def execution(mini: Path) -> Callable[..., Execution]:
     def execution(store: Path, *overrides: str, **options: Any) -> Execution:
@@ -73,21 +83,37 @@ def execution(mini: Path) -> Callable[..., Execution]:
     return execution
 
 
+@dataclass
 class Recorded:
-    """What Prefect's server knows about a flow run, and about its tasks by name."""
+    """What Prefect's server knows: a flow run, and its task runs by name."""
 
-    def __init__(self, flow_run: FlowRun, tasks: list[TaskRun]) -> None:
-        self.flow_run = flow_run
-        self.tasks = {task.task_key.rpartition("-")[0] if not task.start_time else task.name: task for task in tasks}
-        self.states = {name: task.state_name for name, task in self.tasks.items()}
+    flow: FlowRun
+    tasks: dict[str, TaskRun]
+
+    @property
+    def states(self) -> dict[str, str | None]:
+        return {name: task.state_name for name, task in self.tasks.items()}
 
 
 @pytest.fixture(scope="session")
-def recorded(prefect_server: str) -> Callable[[str], Recorded]:
-    def recorded(run: str) -> Recorded:
-        EventsWorker.instance().wait_until_empty()
+def recorded(prefect_server: str) -> Callable[[str, int], Recorded]:
+    """The record of the flow run ``name``, once all its ``tasks`` ended: the server writes it in the background."""
+
+    def recorded(name: str, tasks: int) -> Recorded:
+        deadline = time.monotonic() + 60
         with get_client(sync_client=True) as client:
-            (flow_run,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[run])))
-            return Recorded(flow_run, client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))))
+            while time.monotonic() < deadline:
+                (flow,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(name={"any_": [name]}))
+                runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id={"any_": [flow.id]}))
+                ended = [run for run in runs if run.state and (run.state.is_final() or run.state.name == "NotReady")]
+                if len(ended) == tasks:
+                    return Recorded(flow, {_stage(run): run for run in ended})
+                time.sleep(0.2)
+        raise AssertionError(f"after a minute the server knows {[(run.name, run.state_name) for run in runs]}")
 
     return recorded
+
+
+def _stage(run: TaskRun) -> str:
+    # A task that never started keeps the name that Prefect gave it: the stage's and three characters.
+    return run.name.rpartition("-")[0] if run.state_name == "NotReady" else run.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Literal
 
 from nnpipe.errors import DataError, Interrupted
@@ -11,6 +11,7 @@ from nnpipe.stages.work import Work
 
 PROBLEM = DataError("these data are broken", where="data.npz", hint="look into it")
 meeting = Barrier(2)
+waiting = Event()
 
 
 class Fake(Part):
@@ -22,7 +23,9 @@ def fake(config: Fake, work: Work) -> None:
         meeting.wait(timeout=60)
     if config.does == "fail":
         raise PROBLEM
-    if config.does == "wait":
+    if config.does == "wait" and work.checkpoints.load() is None:
+        waiting.set()
         work.stopping.wait(timeout=60)
+        work.checkpoints.save({}, {"waited": True})
         raise Interrupted("stopped, as asked")
     work.output.json("made", {"by": work.stage, "from": sorted(work.inputs)})

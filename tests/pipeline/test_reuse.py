@@ -148,6 +148,16 @@ def test_a_damaged_input_is_moved_away_and_computed_again(store: Store) -> None:
     assert [path.name[:64] for path in (store.root / "quarantine").iterdir()] == [before.artifact("ingest").id]
 
 
+def test_a_forced_stage_mends_its_damaged_artifact(store: Store) -> None:
+    before = run(store)
+    data = before.artifact("ingest").directory / "data.h5"
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-1000])
+    after = run(store, force=["ingest"])
+    assert after.artifact("ingest").id == before.artifact("ingest").id
+    assert data.read_bytes() == whole
+
+
 def test_an_unexpected_error_is_told_with_its_place(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nnpipe.stages.report.spec_text", lambda _: 1 / 0)
     with pytest.raises(StageError, match="stage report failed: ZeroDivisionError") as caught:

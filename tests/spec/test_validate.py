@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from nnpipe.errors import SpecError
-from nnpipe.spec import Part, identity, problem, shorthand
+from nnpipe.spec import Part, Shorthand, identity, problem
 from nnpipe.spec.document import Document
 from nnpipe.spec.validate import validate
 
@@ -97,8 +97,14 @@ def test_identity_leaves_out_where_things_lie() -> None:
 
 
 def test_a_bare_word_is_shorthand_for_its_kind() -> None:
-    assert shorthand("adam") == {"kind": "adam"}
-    assert shorthand({"kind": "adam"}) == {"kind": "adam"}
+    class Short(Part):
+        optimizer: Annotated[Adam | Sgd, Field(discriminator="kind"), Shorthand()]
+
+    assert validate(Short, Document.parse("optimizer: adam")) == validate(
+        Short, Document.parse("optimizer: {kind: adam}")
+    )
+    choices = Short.model_json_schema()["properties"]["optimizer"]["anyOf"]
+    assert {"type": "string", "enum": ["adam", "sgd"]} in choices
 
 
 def test_a_problem_keeps_braces_in_its_hint() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnpipe.errors import CorruptionError, StoreError, UsageError
+from nnpipe.errors import CorruptionError, Interrupted, StoreError, UsageError
 from nnpipe.store.output import Output
 from nnpipe.store.store import Record, Store
 
@@ -174,6 +174,21 @@ def test_a_key_is_held_by_one_thread_at_a_time(store: Store) -> None:
         thread.join()
     assert most == 1
     assert not store.busy(KEY)
+
+
+def test_whoever_waits_for_a_key_hears_that_it_should_stop(store: Store) -> None:
+    stopping = threading.Event()
+    stopping.set()
+    with store.lock(KEY), pytest.raises(Interrupted, match="another process"), store.lock(KEY, stopping):
+        pass
+
+
+@pytest.mark.parametrize("name", ["format.json", "runs/x.json"])
+def test_damaged_json_is_told_as_damage(store: Store, name: str) -> None:
+    (store.root / "runs").mkdir()
+    (store.root / name).write_text("{")
+    with pytest.raises(CorruptionError, match="not the JSON that was written"):
+        list(Store(store.root).runs.newest_first())
 
 
 def test_a_directory_that_is_not_a_store_is_left_alone(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""The temporary server: it is Prefect's, and its failure to start is told in its own words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.server import prefect_api
+from nnpipe.errors import NnpipeError
+
+
+def test_the_temporary_server_is_on_loopback_and_answers(prefect_server: str) -> None:
+    assert prefect_server.startswith("http://127.0.0.1:")
+    assert httpx.get(f"{prefect_server}/health", trust_env=False).json() is True
+
+
+def test_a_server_that_there_is_is_used(prefect_server: str) -> None:
+    with temporary_settings({PREFECT_API_URL: prefect_server}), prefect_api():
+        assert PREFECT_API_URL.value() == prefect_server
+
+
+def test_a_temporary_server_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "server.py"
+    script.write_text("raise SystemExit('the database is upside down')")
+    monkeypatch.setattr("flows.server.__file__", str(script))
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(NnpipeError, match="did not start") as caught,
+        prefect_api(),
+    ):
+        pass
+    assert caught.value.found == "the database is upside down"
+    assert "--engine local" in str(caught.value)
+
+
+def test_what_is_done_meanwhile_is_done_before_the_server_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "server.py"
+    script.write_text("raise SystemExit('no')")
+    monkeypatch.setattr("flows.server.__file__", str(script))
+    done: list[str] = []
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(NnpipeError, match="did not start"),
+        prefect_api(meanwhile=lambda: done.append("meanwhile")),
+    ):
+        pass
+    assert done == ["meanwhile"]
+
+
+def test_importing_the_flows_switches_calls_home_off_and_keeps_what_the_user_set() -> None:
+    program = (
+        "import os; os.environ.pop('DO_NOT_TRACK', None); os.environ['PREFECT_SERVER_ANALYTICS_ENABLED'] = 'true'\n"
+        "import flows; print(os.environ['DO_NOT_TRACK'], os.environ['PREFECT_SERVER_ANALYTICS_ENABLED'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "true"]

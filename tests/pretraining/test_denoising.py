@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from nnpipe.models.layers import Dense
+from nnpipe.pretraining import Autoencoder
+from nnpipe.pretraining.denoising import Denoising
+
+HALF = torch.full((6,), 0.5)
+
+
+def denoising(mean: torch.Tensor = HALF, units: int = 4, activation: str = "sigmoid", **options: Any) -> Denoising:
+    layer = Dense.model_validate({"units": units, "activation": activation})
+    return Autoencoder(**options).objective(layer, mean, seed=0)
+
+
+def loss_in_numpy(objective: Denoising, x: np.ndarray, activation: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Mean over rows of the loss summed over units, in float64 from its definition."""
+    tensors = {name: p.detach().numpy().astype(np.float64) for name, p in objective.module.named_parameters()}
+    hidden = activation(x @ tensors["weight"].T + tensors["bias"])
+    decoder = tensors.get("decoder_weight", tensors["weight"].T)
+    z = hidden @ decoder.T + tensors["visible_bias"]
+    if objective.loss == "mean_squared_error":
+        return float(((z - x) ** 2).sum() / len(x))
+    p = 1 / (1 + np.exp(-z))
+    return float(-(x * np.log(p) + (1 - x) * np.log(1 - p)).sum() / len(x))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_gradients_are_those_of_finite_differences(tied: bool, loss: str) -> None:
+    objective = denoising(torch.linspace(0.2, 0.8, 6), activation="tanh", level=0, tied=tied, loss=loss)
+    objective.module.double()
+    x = np.random.default_rng(0).random((7, 6))
+    measured = objective.gradient(torch.tensor(x), None)
+    assert float(measured["loss"]) / len(x) == pytest.approx(loss_in_numpy(objective, x, np.tanh))
+    names = set()
+    for name, parameter in objective.module.named_parameters():
+        assert parameter.grad is not None
+        flat, found, step = parameter.data.view(-1), parameter.grad.reshape(-1), 1e-6
+        for index in range(0, len(flat), 5):
+            value = float(flat[index])
+            flat[index] = value + step
+            above = loss_in_numpy(objective, x, np.tanh)
+            flat[index] = value - step
+            below = loss_in_numpy(objective, x, np.tanh)
+            flat[index] = value
+            assert float(found[index]) == pytest.approx((above - below) / (2 * step), abs=1e-6)
+        names.add(name)
+    assert names == {"weight", "bias", "visible_bias"} | (set() if tied else {"decoder_weight"})
+
+
+def test_the_gradient_is_of_the_clean_input_s_loss_from_the_corrupted_one() -> None:
+    objective, same = denoising(), denoising()
+    x = torch.tensor(np.random.default_rng(0).random((20, 6)), dtype=torch.float32)
+    corrupted = same.corrupt(x)
+    decoded = same.module.decode(same.module.encode(corrupted)).sigmoid()
+    expected = torch.nn.functional.binary_cross_entropy(decoded, x, reduction="sum")
+    assert objective.gradient(x, None)["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert not corrupted.equal(x)
+
+
+def test_masking_zeroes_a_fraction_and_leaves_the_rest() -> None:
+    x = torch.full((1000, 100), 0.6)
+    seen = denoising(level=0.3).corrupt(x)
+    assert set(seen.unique().tolist()) == {0.0, x[0, 0].item()}
+    assert (seen == 0).float().mean().item() == pytest.approx(0.3, abs=0.006)
+
+
+def test_salt_and_pepper_are_equally_many() -> None:
+    seen = denoising(corruption="salt_and_pepper", level=0.4).corrupt(torch.full((1000, 100), 0.5))
+    counts = {value: (seen == value).float().mean().item() for value in (0.0, 0.5, 1.0)}
+    assert counts == pytest.approx({0.0: 0.2, 0.5: 0.6, 1.0: 0.2}, abs=0.006)
+
+
+def test_gaussian_corruption_has_the_level_as_its_standard_deviation() -> None:
+    change = denoising(corruption="gaussian", level=0.2).corrupt(torch.full((1000, 100), 0.5)) - 0.5
+    assert change.std().item() == pytest.approx(0.2, rel=0.02)
+    assert change.mean().item() == pytest.approx(0, abs=0.003)
+
+
+def test_corruption_draws_from_its_own_generator_and_only_while_learning() -> None:
+    objective, x = denoising(), torch.full((8, 6), 0.5)
+    state, global_state = objective.generators["samples"].get_state(), torch.get_rng_state()
+    objective.measure(x, None)
+    objective.represent(x)
+    assert objective.generators["samples"].get_state().equal(state)
+    objective.gradient(x, None)
+    assert not objective.generators["samples"].get_state().equal(state)
+    assert torch.get_rng_state().equal(global_state)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+def test_the_decoder_gives_the_mean_while_hidden_units_say_nothing(loss: str) -> None:
+    mean = torch.linspace(0.2, 0.8, 6)
+    objective = denoising(mean, loss=loss, activation="tanh")
+    decoded = objective.module.decode(torch.zeros(1, 4))[0]
+    torch.testing.assert_close(decoded.sigmoid() if loss == "cross_entropy" else decoded, mean)
+
+
+def test_a_linear_tied_autoencoder_finds_the_principal_subspace() -> None:
+    x = load_digits().data[:300] / 16
+    pca = PCA(8).fit(x)
+    best = ((x - pca.inverse_transform(pca.transform(x))) ** 2).sum(1).mean()
+    data = torch.tensor(x, dtype=torch.float32)
+    objective = denoising(data.mean(0), 8, "linear", level=0, loss="mean_squared_error")
+    optimizer = torch.optim.Adam(objective.module.parameters(), lr=0.02)
+    for update in range(600):
+        optimizer.param_groups[0]["lr"] = 0.02 * (1 - update / 600)
+        objective.gradient(data, None)
+        optimizer.step()
+    error = objective.measure(data, None)["reconstruction_error"].item() / len(x)
+    assert best - 1e-4 < error < 1.002 * best

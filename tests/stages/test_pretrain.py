@@ -1,0 +1,183 @@
+"""The stage that pretrains a layer: from artifacts to an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from nnpipe.errors import Interrupted, StageError
+from nnpipe.stages.pretrain import PretrainLayer, pretrain
+from nnpipe.stages.work import Work
+from nnpipe.store.artifact import Artifact, Manifest
+from nnpipe.store.checkpoints import DiskCheckpoints
+from nnpipe.store.output import Output
+
+RBM = {"kind": "rbm"}
+AUTOENCODER = {"kind": "autoencoder", "loss": "mean_squared_error", "tied": False}
+LENGTHS = {"train": 200, "validation": 50, "test": 40}
+
+
+def sealed(output: Output, stage: str) -> Artifact:
+    """What a stage wrote, as an artifact; its files were not hashed, so they are not checked."""
+    files = {p.relative_to(output.directory).as_posix() for p in output.directory.rglob("*") if p.is_file()}
+    manifest = Manifest(stage, output.content(), output.parts, dict.fromkeys(files, (0, "")), output.summary)
+    artifact = Artifact("0" * 64, output.directory, manifest)
+    artifact._verified = files
+    return artifact
+
+
+def ingested(folder: Path, lengths: dict[str, int], scale: float = 1) -> Artifact:
+    """Digits of 8x8 pixels from 0 to 16, some for each split."""
+    folder.mkdir()
+    digits, start = load_digits().images[:, None].astype(np.float32) * np.float32(scale), 0
+    output = Output(folder)
+    with output.arrays("data") as writer:
+        for split, length in lengths.items():
+            writer.allocate(f"X_{split}", (length, 1, 8, 8), np.float32 if scale != 1 else np.uint8)
+            writer.append(f"X_{split}", digits[start : start + length])
+            start += length
+        statistics = {"mean": 5.0, "std": 6.0, "feature_mean": None, "feature_std": None}
+        writer.attributes = {"input_shape": [1, 8, 8], "value_range": [0, 16], "statistics": statistics}
+    return sealed(output, "ingest")
+
+
+def config(method: dict[str, Any] = RBM, activation: str = "sigmoid", **fields: Any) -> PretrainLayer:
+    layer = {"kind": "dense", "units": 20, "activation": activation}
+    optimizer = {"kind": "sgd", "learning_rate": 0.02, "momentum": 0.5}
+    rest = {"epochs": 3, "batch_size": 20, "optimizer": optimizer, "scaling": "auto", **fields}
+    return PretrainLayer.model_validate({"method": method, "layer": layer, **rest})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Artifact:
+    return ingested(tmp_path / "data", LENGTHS)
+
+
+@pytest.fixture
+def work(tmp_path: Path, data: Artifact) -> Callable[..., Work]:
+    def make(folder: str = "out", seed: int = 3, **inputs: Artifact) -> Work:
+        (tmp_path / folder).mkdir()
+        (tmp_path / "checkpoints").mkdir(exist_ok=True)
+        checkpoints = DiskCheckpoints(tmp_path / "checkpoints", 1000)
+        return Work("pretrain/1", {"data": data, **inputs}, Output(tmp_path / folder), seed, tmp_path, checkpoints)
+
+    return make
+
+
+def rows(artifact: Artifact, name: str, array: str) -> np.ndarray:
+    with closing(artifact.arrays(name)) as file:
+        return file.rows(array, 0, file.shape(array)[0])
+
+
+@pytest.mark.parametrize("method", [RBM, {"kind": "rbm", "sampler": "pcd"}, AUTOENCODER], ids=["cd", "pcd", "dae"])
+def test_it_keeps_the_layer_its_history_and_its_representation(
+    work: Callable[..., Work], data: Artifact, method: dict[str, Any]
+) -> None:
+    done = work()
+    pretrain(config(method, epochs=15), done)
+    artifact = sealed(done.output, "pretrain/1")
+    tensors, about = artifact.tensors("layer")
+    wanted = {"weight": (20, 64), "bias": (20,), "visible_bias": (64,)}
+    wanted |= {"decoder_weight": (64, 20)} if method is AUTOENCODER else {}
+    assert {name: tensor.shape for name, tensor in tensors.items()} == wanted
+    assert about["method"]["kind"] == method["kind"]
+    assert about["layer"]["units"] == 20
+    for split, length in LENGTHS.items():
+        x = rows(data, "data", f"X_{split}").reshape(length, 64) / 16
+        expected = 1 / (1 + np.exp(-(x @ tensors["weight"].T + tensors["bias"])))
+        found = rows(artifact, "representation", f"H_{split}")
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    history = artifact.json("history")
+    assert [record["epoch"] for record in history] == list(range(1, 16))
+    assert not {"seconds", "examples"} & set(history[0])
+    assert history[-1]["val_reconstruction_error"] < history[0]["val_reconstruction_error"]
+    summary = artifact.summary
+    assert (summary["method"], summary["visible"], summary["hidden"]) == (method["kind"], 64, 20)
+    assert summary["epochs"] == len(done.timings["epochs"]) == 15
+    assert summary["reconstruction_error"] == history[-1]["reconstruction_error"]
+
+
+def test_the_next_layer_learns_from_the_representation_below(work: Callable[..., Work]) -> None:
+    first = work("first")
+    pretrain(config(), first)
+    below = sealed(first.output, "pretrain/1")
+    second = work("second", below=below)
+    pretrain(config(layer={"kind": "dense", "units": 7, "activation": "sigmoid"}), second)
+    artifact = sealed(second.output, "pretrain/2")
+    tensors, _ = artifact.tensors("layer")
+    assert tensors["weight"].shape == (7, 20)
+    hidden = rows(below, "representation", "H_test")
+    expected = 1 / (1 + np.exp(-(hidden @ tensors["weight"].T + tensors["bias"])))
+    np.testing.assert_allclose(rows(artifact, "representation", "H_test"), expected, atol=1e-5)
+
+
+def test_visible_biases_start_at_the_data_s_log_odds(work: Callable[..., Work], data: Artifact) -> None:
+    done = work()
+    pretrain(config(epochs=1, optimizer={"kind": "sgd", "learning_rate": 1e-30}), done)
+    tensors, _ = sealed(done.output, "pretrain/1").tensors("layer")
+    mean = (rows(data, "data", "X_train").reshape(200, 64) / 16).mean(0).clip(0.001, 0.999)
+    np.testing.assert_allclose(tensors["visible_bias"], np.log(mean / (1 - mean)), rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_content_and_another_another(work: Callable[..., Work]) -> None:
+    contents = []
+    for folder, seed in (("one", 3), ("two", 3), ("three", 4)):
+        done = work(folder, seed)
+        pretrain(config(), done)
+        contents.append(done.output.content())
+    assert contents[0] == contents[1] != contents[2]
+
+
+@pytest.mark.parametrize("sampler", ["cd", "pcd"])
+def test_an_interrupted_stage_goes_on_to_the_same_content(work: Callable[..., Work], sampler: str) -> None:
+    settings = config({"kind": "rbm", "sampler": sampler})
+    whole = work("whole")
+    pretrain(settings, whole)
+    stopped = work("stopped")
+    stopped.epoch = lambda record, epochs: stopped.stopping.set() if record["epoch"] == 2 else None  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        pretrain(settings, stopped)
+    resumed = work("resumed")
+    pretrain(settings, resumed)
+    assert resumed.output.content() == whole.output.content()
+    assert [entry["epoch"] for entry in resumed.timings["epochs"]] == [1, 2, 3]
+
+
+def test_without_a_validation_split_only_training_is_measured(work: Callable[..., Work], tmp_path: Path) -> None:
+    done = work(data=ingested(tmp_path / "unsplit", {"train": 100, "test": 20}))
+    pretrain(config(), done)
+    assert "val_reconstruction_error" not in done.output.summary
+    with closing(sealed(done.output, "pretrain/1").arrays("representation")) as file:
+        assert file.names() == ["H_test", "H_train"]
+
+
+@pytest.mark.parametrize("scaling", ["standard", "none"])
+def test_values_that_are_no_probabilities_are_refused(work: Callable[..., Work], scaling: str) -> None:
+    with pytest.raises(StageError, match="reads values as probabilities") as caught:
+        pretrain(config(scaling=scaling), work())
+    assert (
+        caught.value.found == {"standard": "values from -0.833333 to 1.83333", "none": "values from 0 to 16"}[scaling]
+    )
+    assert caught.value.hint is not None
+    assert "data.scaling: unit" in caught.value.hint
+
+
+def test_values_that_are_no_numbers_are_refused(work: Callable[..., Work], tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="reads values as probabilities"):
+        pretrain(config(), work(data=ingested(tmp_path / "nan", {"train": 100, "test": 20}, scale=np.nan)))
+
+
+def test_an_autoencoder_with_squared_error_reads_any_values(work: Callable[..., Work]) -> None:
+    done = work()
+    settings = config(AUTOENCODER, "tanh", scaling="standard", optimizer={"kind": "adam"})
+    pretrain(settings, done)
+    history = sealed(done.output, "pretrain/1").json("history")
+    assert history[-1]["val_loss"] < history[0]["val_loss"]
+    assert history[-1]["val_loss"] == history[-1]["val_reconstruction_error"]
