@@ -20,7 +20,10 @@ CHAINS = 100
 
 
 class Rbm(Method):
-    """A machine of binary visible and hidden units; real values from 0 to 1 are read as probabilities."""
+    """A machine of binary visible and hidden units; real values from 0 to 1 are read as probabilities.
+
+    First weights are the guide's, N(0, 0.01), whatever ``init`` the layer has.
+    """
 
     has_loss: ClassVar[bool] = False  # contrastive divergence follows no function (Sutskever & Tieleman 2010)
     kind: Literal["rbm"] = "rbm"
