@@ -1,7 +1,7 @@
 """Prefect's API for the time of a run: the user's server, or else a temporary one that cannot outlive the run.
 
 The temporary server keeps its database where every Prefect server of this user does, so that `prefect server start`
-shows its runs later. It is Prefect's server in our own process rather than the one that Prefect would start, for three
+shows its runs later. It is started here rather than by Prefect, which would start one as well, for three
 reasons: this process need not import the server's code, and does something useful meanwhile; Ctrl-C does not reach
 it, so that a run can still tell it how it ended; and it ends with this process, however this process ends.
 """

@@ -50,8 +50,13 @@ def template_digest() -> str:
 
 
 def report(config: Report, work: Work) -> None:
-    """Write ``report.html``."""
-    inputs = work.inputs
+    """Write ``report.html``. The times in it are no part of its content."""
+    timeless = {name: Artifact(a.id, a.directory, a.manifest) for name, a in work.inputs.items()}
+    work.output.file("report.html", _html(config, work.inputs), content=_html(config, timeless))
+    work.output.summary["file"] = "report.html"
+
+
+def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
     pretrained = [inputs[name] for name in _pretrain_names(inputs)]
     facts = {
         "config": config,
@@ -70,8 +75,7 @@ def report(config: Report, work: Work) -> None:
         "stages": _stages(inputs),
         "environment": inputs["model"].made.get("environment", {}),
     }
-    work.output.file("report.html", _render(facts).encode())
-    work.output.summary["file"] = "report.html"
+    return _render(facts).encode()
 
 
 def _render(facts: Mapping[str, Any]) -> str:

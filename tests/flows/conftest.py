@@ -20,7 +20,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.server import prefect_api
+from flows.server import SHUTDOWN_SECONDS, prefect_api
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.plan import make_plan
 from nnpipe.pipeline.runtime import Runtime
@@ -56,6 +56,8 @@ def prefect_server(prefect_home: Path) -> Iterator[str]:
     }
     with temporary_settings(home, restore_defaults={PREFECT_API_URL}), prefect_api():
         yield PREFECT_API_URL.value()
+        ending = time.monotonic()
+    assert time.monotonic() - ending < SHUTDOWN_SECONDS, "the server did not end with its input: it was killed"
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,36 +29,26 @@ def test_a_temporary_server_that_does_not_start_says_why(tmp_path: Path, monkeyp
     script = tmp_path / "server.py"
     script.write_text("raise SystemExit('the database is upside down')")
     monkeypatch.setattr("flows.server.__file__", str(script))
-    with (
-        temporary_settings(restore_defaults={PREFECT_API_URL}),
-        pytest.raises(NnpipeError, match="did not start") as caught,
-        prefect_api(),
-    ):
-        pass
-    assert caught.value.found == "the database is upside down"
-    assert "--engine local" in str(caught.value)
-
-
-def test_what_is_done_meanwhile_is_done_before_the_server_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = tmp_path / "server.py"
-    script.write_text("raise SystemExit('no')")
-    monkeypatch.setattr("flows.server.__file__", str(script))
     done: list[str] = []
     with (
         temporary_settings(restore_defaults={PREFECT_API_URL}),
-        pytest.raises(NnpipeError, match="did not start"),
+        pytest.raises(NnpipeError, match="did not start") as caught,
         prefect_api(meanwhile=lambda: done.append("meanwhile")),
     ):
         pass
     assert done == ["meanwhile"]
+    assert caught.value.found == "the database is upside down"
+    assert "--engine local" in str(caught.value)
 
 
-def test_importing_the_flows_switches_calls_home_off_and_keeps_what_the_user_set() -> None:
-    program = (
-        "import os; os.environ.pop('DO_NOT_TRACK', None); os.environ['PREFECT_SERVER_ANALYTICS_ENABLED'] = 'true'\n"
-        "import flows; print(os.environ['DO_NOT_TRACK'], os.environ['PREFECT_SERVER_ANALYTICS_ENABLED'])"
+def test_importing_the_flows_switches_calls_home_off_but_keeps_what_the_user_set() -> None:
+    program = "import os, flows; print([os.environ.get(name) for name in {names}])".format(
+        names=["DO_NOT_TRACK", "PREFECT_SERVER_ANALYTICS_ENABLED", "NO_PROXY", "no_proxy"]
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["1", "true"]
+    given = {"PREFECT_SERVER_ANALYTICS_ENABLED": "true", "NO_PROXY": "intranet"}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("DO_NOT_TRACK", "no_proxy")
+    } | given
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['1', 'true', 'intranet,127.0.0.1', None]"
