@@ -56,6 +56,7 @@ class Spec(Part):
         self._check_shapes(description)
         if self.pretrain:
             self.pretrain.check(self.model)
+            self._check_scaling(self.pretrain)
         if self.train.early_stopping and not self.data.validation:
             raise problem(
                 "early stopping needs validation examples",
@@ -65,6 +66,16 @@ class Spec(Part):
                 hint="set data.validation, for example to 0.1: nothing is ever chosen by the test examples",
             )
         return self
+
+    def _check_scaling(self, pretrain: Pretrain) -> None:
+        if self.data.scaling == "standard" and pretrain.method.reads_probabilities:
+            raise problem(
+                f"pretraining by {pretrain.method.kind} reads values as probabilities",
+                path=("data", "scaling"),
+                expected="unit, or data between 0 and 1",
+                found="standard: mean 0, deviation 1",
+                hint="{kind: autoencoder, loss: mean_squared_error} takes any inputs",
+            )
 
     def _check_shapes(self, description: Description) -> None:
         if description.shape is None:

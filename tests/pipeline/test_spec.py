@@ -82,6 +82,13 @@ def test_pretraining_a_convolution_is_refused() -> None:
     assert said.startswith("a.yaml:6:7: model.layers.0: only dense layers can be pretrained")
 
 
+def test_standard_scaling_below_a_boltzmann_machine_is_refused() -> None:
+    layers = "    - {kind: dense, units: 8, activation: sigmoid}\n" + DENSE
+    said = problem(spec(layers, "{source: digits, scaling: standard}") + "pretrain: {method: rbm, layers: 1}\n")
+    assert said.startswith("a.yaml:3:")
+    assert "data.scaling: pretraining by rbm reads values as probabilities" in said
+
+
 def test_early_stopping_without_validation_examples_is_refused() -> None:
     said = problem(spec(DENSE, train="{early_stopping: {patience: 3}}"))
     assert "early stopping needs validation examples" in said
