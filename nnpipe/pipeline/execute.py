@@ -6,6 +6,7 @@ several threads, each after its inputs.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import time
 import traceback
@@ -24,6 +25,7 @@ from nnpipe.stages.work import Observer, Silent, Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.store.checkpoints import DiskCheckpoints
+from nnpipe.store.durable import no_room
 from nnpipe.store.store import Record
 
 
@@ -166,6 +168,8 @@ class Execution:
         except NnpipeError:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise no_room(work.output.directory) from error
             self._traceback = traceback.format_exc()
             raise StageError(
                 f"stage {stage.name} failed: {type(error).__name__}: {error}",

@@ -5,6 +5,7 @@ A flush that fails is never tried again (the kernel may have dropped the pages):
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import uuid
@@ -97,8 +98,19 @@ def explained(path: Path) -> Iterator[None]:
     except StoreError:
         raise
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise no_room(path) from error
         raise StoreError(
             f"cannot write to the store: {error.strerror or error}",
             where=str(path),
-            hint="make room or mend the disk and run again: nothing is half written, finished stages are kept",
+            hint="mend the disk or its permissions and run again: nothing is half written, finished stages are kept",
         ) from error
+
+
+def no_room(path: Path) -> StoreError:
+    """The error for a full disk."""
+    return StoreError(
+        "no room left on the disk of the store",
+        where=str(path),
+        hint="make room and run again: nothing is half written, finished stages are kept",
+    )

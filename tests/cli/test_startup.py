@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"torch", "torchvision", "prefect", "sklearn", "matplotlib", "scipy", "h5py", "zarr"}
-LIGHT = HEAVY | {"pydantic", "numpy", "ruamel"}
+HEAVY = {"numpy", "torch", "torchvision", "prefect", "sklearn", "matplotlib", "scipy", "h5py", "zarr"}
+LIGHT = HEAVY | {"pydantic", "ruamel"}
 
 PROGRAM = """
 import sys
