@@ -12,7 +12,7 @@ Ref = Annotated[
     str,
     typer.Argument(
         metavar="REF",
-        help="A ref (mnist-dbn/latest), a spec's name, or the beginning of an artifact id.",
+        help="A ref (mnist-dbn/latest), a spec's name, a run, or the beginning of an artifact id.",
         show_default=False,
     ),
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, Ref, StoreFolder
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
 
@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="REF|RUN",
-            help="A ref, a spec's name, the beginning of an artifact id, or the name of a run.",
-            show_default=False,
-        ),
-    ],
+    name: Ref,
     store: StoreFolder = DEFAULT_STORE,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:

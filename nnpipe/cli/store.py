@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StoreFolder
 from nnpipe.errors import CorruptionError, UsageError
 
 if TYPE_CHECKING:
@@ -74,14 +74,7 @@ def _listed(listing: dict[str, Any]) -> list[str]:
 
 
 def show(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="REF|RUN",
-            help="A ref, a spec's name, the beginning of an artifact id, or the name of a run.",
-            show_default=False,
-        ),
-    ],
+    name: Ref,
     store: StoreFolder = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from nnpipe.datasets.paths import existing
-from nnpipe.datasets.sources.source import Block, ClassNames, Description, Opened, Source, block_rows
+from nnpipe.datasets.sources.labelled import Labelled
+from nnpipe.datasets.sources.source import Block, Opened, block_rows
 from nnpipe.errors import DataError
-from nnpipe.spec import problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,32 +23,19 @@ CHANNELS = (1, 3, 4)  # grey; red, green and blue; with transparency
 LABEL_ROWS = 1 << 16
 
 
-class Arrays(Source):
-    """Arrays of examples, (n, features), (n, height, width) or with channels, and of labels, (n,), 0 to classes - 1."""
+class Arrays(Labelled):
+    """Arrays of examples, (n, features), (n, height, width) or with channels, and of labels, (n,).
+
+    The names are those of arrays in the file.
+    """
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"path"})
 
     kind: Literal["arrays"] = "arrays"
     path: str = Field(description="The file, or the folder of a zarr group.")
-    images: str = Field(description="Name of the array of examples to train on.")
-    labels: str = Field(description="Name of the array of their labels.")
-    test_images: str | None = Field(None, description="Name of the array of examples to test on.")
-    test_labels: str | None = Field(None, description="Name of the array of their labels.")
-    class_names: ClassNames | None = Field(None, description="One a class; left out: the labels' numbers.")
     layout: Layout = Field(
         "auto", description="Where the channels of (n, ., ., .) stand; auto: where there are 1, 3 or 4 of them."
     )
-
-    @model_validator(mode="after")
-    def _check_test_arrays_come_together(self) -> Arrays:
-        if (self.test_images is None) != (self.test_labels is None):
-            missing = "test_images" if self.test_images is None else "test_labels"
-            raise problem(f"{missing} is missing", expected="both test_images and test_labels, or neither", found="one")
-        return self
-
-    def describe(self, root: Path) -> Description:
-        opened = self.open(root, seed=0)  # reads labels, no examples
-        return Description(opened.shape, len(opened.class_names))
 
     def files(self, root: Path) -> list[Path]:
         path = self._path(root)
@@ -60,10 +47,10 @@ class Arrays(Source):
 
         path = self._path(root)
         with open_file(path) as file:
-            sizes = {split: _count(file, path, *pair) for split, pair in self._pairs().items()}
+            sizes = {split: _count(file, path, *pair) for split, pair in self.pairs().items()}
             dtype = file.dtype(self.images)
             shape, _ = arrangement(file.shape(self.images), self.layout, f"{path}:{self.images}")
-            for images, _ in self._pairs().values():
+            for images, _ in self.pairs().values():
                 where = f"{path}:{images}"
                 check_alike(
                     arrangement(file.shape(images), self.layout, where)[0], file.dtype(images), shape, dtype, where
@@ -78,7 +65,7 @@ class Arrays(Source):
         from nnpipe.datasets.array_files import open_file
         from nnpipe.datasets.examples import checked_blocks
 
-        images, labels = self._pairs()[split]
+        images, labels = self.pairs()[split]
         with open_file(path) as file:
             shape, last = arrangement(file.shape(images), self.layout, f"{path}:{images}")
             rows = block_rows(shape, file.dtype(images).itemsize)
@@ -87,17 +74,10 @@ class Arrays(Source):
             places = f"{path}:{images}", f"{path}:{labels}"
             yield from checked_blocks(examples, file.blocks(labels, rows), places, classes)
 
-    def _pairs(self) -> dict[str, tuple[str, str]]:
-        """Split -> names of its examples and labels."""
-        pairs = {"train": (self.images, self.labels)}
-        if self.test_images is not None and self.test_labels is not None:
-            pairs["test"] = (self.test_images, self.test_labels)
-        return pairs
-
     def _all_labels(self, file: NamedArrays, path: Path) -> Iterator[np.ndarray]:
         from nnpipe.datasets.examples import checked_labels
 
-        for _, labels in self._pairs().values():
+        for _, labels in self.pairs().values():
             first = 0
             for block in file.blocks(labels, LABEL_ROWS):
                 yield checked_labels(block, f"{path}:{labels}", first)
