@@ -114,12 +114,14 @@ class Execution:
     ) -> tuple[Record, Literal["computed", "reused", "resumed"]]:
         store, forced = self.plan.store, stage.name in self.plan.force
         record = None if forced else store.find(key)
-        if record:
+        if record and store.sound(record.artifact):
             return record, "reused"
         with store.lock(key, self.stopping):
             record = None if forced else store.find(key)  # somebody else may have computed it meanwhile
-            if record:
+            if record and store.sound(record.artifact):
                 return record, "reused"
+            if record:
+                store.quarantine(record.artifact)
             resumed = any(store.workplace(key).glob("checkpoint-*"))
             return self._compute(stage, key, ingredients), "resumed" if resumed else "computed"
 

@@ -100,7 +100,7 @@ def _plan_stage(
         return PlannedStage(stage, "compute", None, None)
     key = recipe_key(recipe(stage, inputs, store.memo))
     record = None if forced else store.find(key)
-    if record:
+    if record and store.sound(record.artifact):
         return PlannedStage(stage, "reuse", key, record)
     under_way = any(store.workplace(key).glob("checkpoint-*"))
     return PlannedStage(stage, "resume" if under_way else "compute", key, None)

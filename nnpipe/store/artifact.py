@@ -108,6 +108,25 @@ class Artifact:
             self.verify(file)
         return self.directory / name
 
+    def marks(self) -> dict[str, list[int]]:
+        """What tells, without reading it, that a file was changed: its size, times and inode.
+
+        Raises:
+            CorruptionError: a file is missing, or of another size.
+        """
+        found = {}
+        for name, (size, _) in self.manifest.files.items():
+            path = self.directory / name
+            try:
+                status = path.lstat()
+            except OSError as error:
+                raise CorruptionError("file of an artifact is missing", where=str(path)) from error
+            if status.st_size != size:
+                expected, there = f"{size} bytes", f"{status.st_size} bytes"
+                raise CorruptionError("file of an artifact is damaged", where=str(path), expected=expected, found=there)
+            found[name] = [size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        return found
+
     def verify(self, name: str) -> None:
         """Compare one file with the manifest.
 

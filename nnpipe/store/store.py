@@ -109,6 +109,22 @@ class Store:
             raise CorruptionError("damaged manifest", where=str(directory / MANIFEST), expected=f"SHA-256 {id}")
         return Artifact(id, directory, Manifest.from_json(json.loads(data)), made)
 
+    def sound(self, id: str) -> bool:  # noqa: A002
+        """Whether the bytes of an artifact are those that were written.
+
+        They are read only if a size, a time or an inode differs from what it was when they were read last.
+        """
+        try:
+            artifact = self.artifact(id)
+            marks = artifact.marks()
+            if self.memo.get(f"sound:{id}") != marks:
+                for name in artifact.manifest.files:
+                    artifact.verify(name)
+                self.memo.put(f"sound:{id}", marks)
+        except CorruptionError:
+            return False
+        return True
+
     def directory(self, id: str) -> Path:  # noqa: A002
         """Where the artifact ``id`` lies, or would lie."""
         return self.root / "objects" / id[:2] / id
@@ -180,11 +196,12 @@ class Store:
         id = hashlib.sha256(data).hexdigest()  # noqa: A001
         with explained(output.directory):
             (output.directory / MANIFEST).write_bytes(data)
-        if self.directory(id).exists() and not self._is_whole(id):
+        if self.directory(id).exists() and not self.sound(id):
             self.quarantine(id)
         move_directory(output.directory, self.directory(id))
         record = Record(key, id, manifest.content, recipe, made)
         write_file(self._recipe_path(key), canonical_json(asdict(record)) + b"\n")
+        self.memo.put(f"sound:{id}", self.artifact(id).marks())
         shutil.rmtree(self.workplace(key), ignore_errors=True)
         return record
 
@@ -194,15 +211,6 @@ class Store:
         make_directory(target.parent)
         os.rename(self.directory(id), target)
         return target
-
-    def _is_whole(self, id: str) -> bool:  # noqa: A002
-        try:
-            artifact = self.artifact(id)
-            for name in artifact.manifest.files:
-                artifact.verify(name)
-        except CorruptionError:
-            return False
-        return True
 
     def _recipe_path(self, key: str) -> Path:
         return self.root / "recipes" / key[:2] / f"{key}.json"

@@ -149,6 +149,22 @@ def test_a_damaged_input_is_moved_away_and_computed_again(store: Store) -> None:
     assert [path.name[:64] for path in (store.root / "quarantine").iterdir()] == [before.artifact("ingest").id]
 
 
+@pytest.mark.parametrize("stage", EVERY)
+def test_damage_in_what_is_only_reused_is_found_and_mended(store: Store, stage: str) -> None:
+    before = run(store)
+    artifact = before.artifact(stage)
+    largest = max(artifact.manifest.files, key=lambda name: artifact.manifest.files[name][0])
+    path = artifact.directory / largest
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert plan(store)[stage].status == "compute"
+    after = run(store)
+    assert computed(after) == [stage]
+    assert after.artifact(stage).manifest.content == artifact.manifest.content
+    assert len(list((store.root / "quarantine").iterdir())) == 1
+
+
 def test_a_forced_stage_mends_its_damaged_artifact(store: Store) -> None:
     before = run(store)
     data = before.artifact("ingest").directory / "data.h5"
