@@ -60,7 +60,7 @@ class Execution:
             if self.stopping.is_set():
                 raise Interrupted(f"stopped before {name}")
             self._fetch(stage)
-            contents = {done: record.content for done, record in self._records.items()}
+            contents = {made_by: self._records[made_by].content for made_by in stage.inputs.values()}
             inputs = input_contents(stage, contents, store, self.plan.root) or {}
             ingredients = recipe(stage, inputs, store.memo)
             key = recipe_key(ingredients)
@@ -89,6 +89,7 @@ class Execution:
             store=plan.store,
         )
         details = {
+            "status": run.status,
             "started": self._started_at.isoformat(timespec="seconds"),
             "whole_spec": plan.spec.model_dump(mode="json"),
             "environment": environment(plan.root),

@@ -59,7 +59,6 @@ class Run:
         return {
             "run": self.run,
             "spec": self.spec,
-            "status": self.status,
             "stages": [asdict(result) for result in self.stages],
             "metrics": dict(self.metrics),
             "report": self.report,
