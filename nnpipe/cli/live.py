@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from nnpipe.cli.progress import UNTOLD, epoch_line
+from nnpipe.cli.progress import UNTOLD, epoch_line, waiting_line
 from nnpipe.cli.text import clock, duration, measure
 
 if TYPE_CHECKING:
@@ -103,6 +103,9 @@ class Tree:
             row.epoch, row.epochs, row.done = min(int(record["epoch"]) + 1, epochs), epochs, 0
             row.total, row.begun = int(record["examples"]), (time.monotonic(), 0)
         self._console.print(Text(f"{stage:<{self._width}}  {epoch_line(record, epochs)}"))
+
+    def waiting(self, stage: str, owner: str) -> None:
+        self._console.print(Text(f"{stage:<{self._width}}  {waiting_line(owner)}"))
 
     def finished(self, stage: str, status: str, seconds: float) -> None:
         with self._lock:

@@ -52,6 +52,9 @@ class Lines:
     def epoch(self, stage: str, record: Mapping[str, float], epochs: int) -> None:
         self._write(f"{stage:<{self._width}}  {epoch_line(record, epochs)}")
 
+    def waiting(self, stage: str, owner: str) -> None:
+        self._write(f"{stage:<{self._width}}  {waiting_line(owner)}")
+
     def finished(self, stage: str, status: str, seconds: float) -> None:
         took = "" if status == "reused" else f"  {duration(seconds)}"
         self._write(f"{stage:<{self._width}}  {status}{took}")
@@ -64,6 +67,11 @@ class Lines:
                 print(line, file=self._stream, flush=True)
             except BrokenPipeError:
                 self._stream = None
+
+
+def waiting_line(owner: str) -> str:
+    """Whom a stage waits for."""
+    return f"waits for {owner}, which computes the same"
 
 
 def epoch_line(record: Mapping[str, float], epochs: int) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
+import platform
 import time
 import traceback
 from collections.abc import Callable
@@ -117,7 +119,7 @@ class Execution:
         record = None if forced else store.find(key)
         if record and store.sound(record.artifact):
             return record, "reused"
-        with store.lock(key, self.stopping):
+        with store.lock(key, self.stopping, self._owner, lambda owner: self.observer.waiting(stage.name, owner)):
             record = None if forced else store.find(key)  # somebody else may have computed it meanwhile
             if record and store.sound(record.artifact):
                 return record, "reused"
@@ -197,6 +199,10 @@ class Execution:
                 self.execute(name)
                 mended = True
         return mended
+
+    @property
+    def _owner(self) -> str:
+        return f"run {self.name}, process {os.getpid()} on {platform.node()}"
 
     # -- what came out ---------------------------------------------------------------------------------------
 

@@ -25,6 +25,9 @@ class Observer(Protocol):
     def advanced(self, stage: str, done: int, total: int, measures: Mapping[str, float]) -> None:
         """``done`` of ``total`` examples of the epoch, or of the data being read."""
 
+    def waiting(self, stage: str, owner: str) -> None:
+        """Somebody else computes this stage at this moment: ``owner``, in words. Its result will be taken."""
+
     def finished(self, stage: str, status: str, seconds: float) -> None:
         """``status``: computed, reused, resumed, interrupted or failed."""
 
@@ -35,6 +38,7 @@ class Silent:
     def started(self, stage: str) -> None: ...
     def epoch(self, stage: str, record: Mapping[str, float], epochs: int) -> None: ...
     def advanced(self, stage: str, done: int, total: int, measures: Mapping[str, float]) -> None: ...
+    def waiting(self, stage: str, owner: str) -> None: ...
     def finished(self, stage: str, status: str, seconds: float) -> None: ...
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,7 +75,7 @@ class Store:
     def find(self, key: str) -> Record | None:
         """The record of ``key`` if it was carried out and its artifact is there."""
         try:
-            value = json.loads(self._recipe_path(key).read_bytes())
+            value = json.loads(self.recipe_path(key).read_bytes())
             record = Record(**value)
         except FileNotFoundError:
             return None
@@ -89,6 +89,20 @@ class Store:
             record = self.find(path.stem)
             if record:
                 yield record
+
+    def recipes(self) -> Iterator[Record]:
+        """Every recipe that was ever carried out, whether or not its artifact is still there.
+
+        Raises:
+            CorruptionError: one of them is not what was written.
+        """
+        for path in sorted((self.root / "recipes").glob("??/*.json")):
+            with suppress(FileNotFoundError):  # removed while we looked
+                try:
+                    yield Record(**read_json(path))
+                except TypeError as error:
+                    hint = "move it away: a run that needs it writes it again"
+                    raise CorruptionError("not a recipe", where=str(path), found=str(error), hint=hint) from error
 
     def artifacts(self) -> list[str]:
         """The id of every artifact."""
@@ -132,10 +146,18 @@ class Store:
     # -- writing ---------------------------------------------------------------------------------------------
 
     @contextmanager
-    def lock(self, key: str, stopping: Event | None = None) -> Iterator[None]:
+    def lock(
+        self,
+        key: str,
+        stopping: Event | None = None,
+        owner: str = "somebody",
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> Iterator[None]:
         """Hold ``key`` alone, among threads and processes; released by the system when its owner dies.
 
         stopping: gives up the wait for another owner.
+        owner: what others are told who wait for us.
+        waiting: is told once whom we wait for, if we have to.
 
         Raises:
             Interrupted: ``stopping`` was set while waiting.
@@ -144,18 +166,31 @@ class Store:
 
         with explained(self.root / "locks"):
             make_directory(self.root / "locks")
-        lock = FileLock(self.root / "locks" / f"{key}.lock")
+        lock, sign = FileLock(self.root / "locks" / f"{key}.lock"), self.root / "locks" / f"{key}.owner"
+        told = False
         while True:
             try:
                 lock.acquire(timeout=WAIT)
                 break
             except Timeout:
+                if not told:
+                    waiting(sign.read_text() if sign.exists() else "somebody")
+                    told = True
                 if stopping is not None and stopping.is_set():
                     raise Interrupted(f"stopped while another process computes {key[:12]}") from None
         try:
+            with suppress(OSError):  # a word for those who wait; nothing depends on it
+                sign.write_text(owner)
             yield
         finally:
+            sign.unlink(missing_ok=True)
             lock.release()
+
+    @contextmanager
+    def gate(self) -> Iterator[None]:
+        """Held for the moment in which an artifact comes, goes, or is chosen for reuse, so that these never overlap."""
+        with self.lock("gate"):
+            yield
 
     def busy(self, key: str) -> bool:
         """Whether somebody is at work on ``key`` right now."""
@@ -189,6 +224,16 @@ class Store:
             with suppress(OSError):  # not there, or not empty: it holds checkpoints
                 self.workplace(key).rmdir()
 
+    def reuse(self, key: str) -> Record | None:
+        """``find`` for whoever goes on to use the artifact: from now on it counts as just made, and so stays."""
+        if self.find(key) is None:
+            return None
+        with self.gate():
+            record = self.find(key)
+            if record:
+                os.utime(self.directory(record.artifact))
+            return record
+
     def commit(self, output: Output, key: str, stage: str, recipe: JSON, made: JSON) -> Record:
         """Make an artifact of ``output``, and then the recipe that finds it; scratch work of the stage goes."""
         manifest = Manifest(stage, output.content(), output.parts, _files(output.directory), output.summary)
@@ -196,11 +241,13 @@ class Store:
         id = hashlib.sha256(data).hexdigest()  # noqa: A001
         with explained(output.directory):
             (output.directory / MANIFEST).write_bytes(data)
-        if self.directory(id).exists() and not self.sound(id):
-            self.quarantine(id)
-        move_directory(output.directory, self.directory(id))
-        record = Record(key, id, manifest.content, recipe, made)
-        write_file(self._recipe_path(key), canonical_json(asdict(record)) + b"\n")
+        with self.gate():
+            if self.directory(id).exists() and not self.sound(id):
+                self.quarantine(id)
+            move_directory(output.directory, self.directory(id))
+            os.utime(self.directory(id))  # it may have been there for long
+            record = Record(key, id, manifest.content, recipe, made)
+            write_file(self.recipe_path(key), canonical_json(asdict(record)) + b"\n")
         self.memo.put(f"sound:{id}", self.artifact(id).marks())
         shutil.rmtree(self.workplace(key), ignore_errors=True)
         return record
@@ -212,7 +259,8 @@ class Store:
         os.rename(self.directory(id), target)
         return target
 
-    def _recipe_path(self, key: str) -> Path:
+    def recipe_path(self, key: str) -> Path:
+        """Where the recipe ``key`` is kept, or would be."""
         return self.root / "recipes" / key[:2] / f"{key}.json"
 
 

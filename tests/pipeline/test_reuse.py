@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from nnpipe.errors import NnpipeError, StageError, UsageError
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.local import run_local
+from nnpipe.pipeline.recipe import recipe, recipe_key
 from nnpipe.pipeline.runtime import Runtime
+from nnpipe.stages.work import Silent
 from nnpipe.store.store import Store
 
 from .conftest import computed, plan, run, statuses
@@ -197,7 +200,40 @@ class StopAt:
 
     def advanced(self, stage: str, done: int, total: int, measures: dict[str, float]) -> None: ...
 
+    def waiting(self, stage: str, owner: str) -> None: ...
+
     def finished(self, stage: str, status: str, seconds: float) -> None: ...
+
+
+def test_two_runs_at_once_compute_a_stage_once_and_the_second_says_whom_it_waits_for(store: Store) -> None:
+    first = Execution(plan(store, "name=other"), Runtime(device="cpu", threads=1))
+    second = Execution(plan(store, "name=other"), Runtime(device="cpu", threads=1))
+    for each in (first, second):
+        for name in EVERY[:-1]:
+            each.execute(name)
+    waited: list[str] = []
+    go_on = threading.Event()
+
+    class Waits(Silent):
+        def waiting(self, stage: str, owner: str) -> None:
+            waited.append(f"{stage} {owner}")
+            go_on.set()
+
+    second.observer = Waits()
+    key = recipe_key(recipe(first.plan["report"].stage, _inputs(first, "report"), store.memo))
+    with store.lock(key, owner=f"run {first.name}"):
+        waiter = threading.Thread(target=second.execute, args=["report"])
+        waiter.start()
+        assert go_on.wait(10)
+    waiter.join()
+    assert waited == [f"report run {first.name}"]
+    assert second.results["report"].status == "computed"
+    assert first.execute("report").status == "reused"
+
+
+def _inputs(execution: Execution, stage: str) -> dict[str, str]:
+    made = execution.plan[stage].stage.inputs
+    return {word: execution.results[made_by].content for word, made_by in made.items()}
 
 
 @pytest.mark.parametrize("stage", ["pretrain/1", "finetune"])
