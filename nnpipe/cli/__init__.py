@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from nnpipe.cli import export, plan, report, run, specs, store
+from nnpipe.cli import export, gc, plan, report, reproduce, run, specs, store, why
 from nnpipe.errors import Interrupted, NnpipeError, SpecError
 
 DEBUG = "NNPIPE_DEBUG"
@@ -42,15 +42,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-COMPUTE, LOOK, SPECS = "Compute", "Look at what there is", "Specs"
+COMPUTE, LOOK, STORE, SPECS = "Compute", "Look at what there is", "Keep the store", "Specs"
 VERBS = (
     (run.run, COMPUTE, "nnpipe run specs/digits.yaml --set train.epochs=3"),
     (plan.plan, COMPUTE, "nnpipe plan specs/digits.yaml --set train.epochs=3"),
+    (reproduce.reproduce, COMPUTE, "nnpipe reproduce digits/latest"),
     (export.export, COMPUTE, "nnpipe export digits --format onnx --out digits.onnx"),
     (store.ls, LOOK, "nnpipe ls"),
     (store.show, LOOK, "nnpipe show digits/latest"),
+    (why.why, LOOK, "nnpipe why specs/digits.yaml finetune"),
+    (why.diff, LOOK, "nnpipe diff digits mnist-dbn"),
     (report.report, LOOK, "nnpipe report digits --open"),
     (store.verify, LOOK, "nnpipe verify"),
+    (gc.gc, STORE, "nnpipe gc --dry-run"),
+    (gc.pin, STORE, "nnpipe pin digits/latest thesis"),
+    (gc.unpin, STORE, "nnpipe unpin thesis"),
     (specs.init, SPECS, "nnpipe init"),
     (specs.validate, SPECS, "nnpipe validate specs/*.yaml"),
     (specs.schema, SPECS, "nnpipe schema > spec.schema.json"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,8 +44,10 @@ def ls(
 def _listing(store: Store, number: int) -> dict[str, Any]:
     from itertools import islice
 
+    from nnpipe.store.collect import disk_size
+
     fields = ("run", "spec", "status", "started", "seconds", "metrics")
-    sizes = [sum(file.stat().st_size for file in (store.directory(id_)).rglob("*")) for id_ in store.artifacts()]
+    sizes = [disk_size(store.directory(id_)) for id_ in store.artifacts()]
     return {
         "store": str(store.root),
         "refs": {name: store.refs[name] for name in store.refs.names()},
@@ -169,25 +172,70 @@ def verify(
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Move damaged artifacts away, so that runs compute them again.")
     ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Move damaged artifacts away, and compute them again from their runs.")
+    ] = False,
 ) -> None:
-    """Read every artifact; exit status 3 if one is damaged."""
+    """Read every artifact and recipe; exit status 3 if one is damaged, and was not repaired."""
     opened = existing_store(store)
-    ids, damaged = opened.artifacts(), 0
-    for id_ in ids:
-        problems = _damage(opened, id_)
-        damaged += bool(problems)
+    recipes, damaged = _damaged_recipes(opened), _damaged(opened)
+    for path in recipes:
+        print(f"damaged: {path}: not the recipe that was written", file=sys.stderr)
+        if quarantine or repair:
+            print(f"  moved to  {opened.discard(path)}", file=sys.stderr)
+    for id_, problems in damaged.items():
         for problem in problems:
             print(f"damaged: {problem}", file=sys.stderr)
-        if problems and quarantine:
+        if opened.directory(id_).exists() and (quarantine or repair):
             print(f"  moved to  {opened.quarantine(id_)}", file=sys.stderr)
-    for name in opened.refs.names():
-        if opened.refs[name] not in ids:
-            damaged += 1
-            print(f"damaged: {name}: the artifact it points at is gone", file=sys.stderr)
-    if damaged:
-        hint = None if quarantine else "nnpipe verify --quarantine moves them away, and the next run makes them again"
-        raise CorruptionError(f"{damaged} of {len(ids)} artifacts are damaged", where=str(store), hint=hint)
-    print(f"{len(ids)} artifacts are what was written")
+    found = len(damaged) + len(recipes)
+    left = _repaired(opened, damaged) if repair else found
+    if left:
+        raise CorruptionError(
+            f"{found} of {len(opened.artifacts())} artifacts are damaged",
+            where=str(store),
+            found=f"{left} could not be restored" if repair else None,
+            hint=None if repair else "nnpipe verify --repair computes them again",
+        )
+    print(f"{len(opened.artifacts())} artifacts are what was written")
+
+
+def _damaged(store: Store) -> dict[str, list[str]]:
+    """Artifact id -> what is wrong with it, for those that are damaged, and those that a ref points at in vain."""
+    ids = store.artifacts()
+    damaged = {id_: problems for id_ in ids if (problems := _damage(store, id_)) and store.directory(id_).exists()}
+    for name in store.refs.names():
+        if not store.directory(store.refs[name]).exists():
+            damaged.setdefault(store.refs[name], []).append(f"{name}: the artifact it points at is gone")
+    return damaged
+
+
+def _damaged_recipes(store: Store) -> list[Path]:
+    """Recipes that cannot be read, or whose ingredients are not those of their key."""
+    from nnpipe.pipeline.recipe import recipe_key
+
+    damaged = []
+    for path in sorted((store.root / "recipes").glob("??/*.json")):
+        try:
+            record = json.loads(path.read_bytes())
+            sound = recipe_key(record["recipe"]) == record["key"] == path.stem
+        except FileNotFoundError:
+            continue  # collected while we looked
+        except (ValueError, TypeError, KeyError):
+            sound = False
+        if not sound:
+            damaged.append(path)
+    return damaged
+
+
+def _repaired(store: Store, damaged: Iterable[str]) -> int:
+    """Compute damaged artifacts again; how many could not be restored."""
+    from nnpipe.cli.reproduce import restore
+
+    outcome = restore(store, damaged)
+    for id_, problem in outcome.items():
+        print(f"restored: {id_}" if problem is None else f"not restored: {id_}: {problem}", file=sys.stderr)
+    return sum(problem is not None for problem in outcome.values())
 
 
 def _damage(store: Store, id: str) -> list[str]:  # noqa: A002

@@ -28,6 +28,7 @@ from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.durable import no_room
+from nnpipe.store.lease import Lease
 from nnpipe.store.store import Record
 
 
@@ -47,6 +48,8 @@ class Execution:
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
         plan.store.prepare()
+        # A run that only looks things up is over before anything could be collected under its feet.
+        self._lease = None if plan.nothing_to_do else Lease(plan.store, self.name)
 
     def execute(self, name: str) -> StageResult:
         """Find or compute the artifact of a stage whose inputs were executed.
@@ -94,6 +97,7 @@ class Execution:
             "status": run.status,
             "started": self._started_at.isoformat(timespec="seconds"),
             "whole_spec": plan.spec.model_dump(mode="json"),
+            "root": str(plan.root.resolve()),
             "environment": environment(plan.root),
             "error": None if error is None else str(error),
             "traceback": self._traceback,
@@ -104,6 +108,8 @@ class Execution:
             if ref not in plan.store.refs or plan.store.refs[ref] != model:
                 plan.store.refs[ref] = model
         plan.store.remember()
+        if self._lease:
+            self._lease.release()
         return run
 
     # -- one stage -------------------------------------------------------------------------------------------
@@ -116,11 +122,12 @@ class Execution:
         self, stage: Stage, key: str, ingredients: JSON
     ) -> tuple[Record, Literal["computed", "reused", "resumed"]]:
         store, forced = self.plan.store, stage.name in self.plan.force
-        record = None if forced else store.find(key)
+        look_up = store.reuse if self._lease else store.find
+        record = None if forced else look_up(key)
         if record and store.sound(record.artifact):
             return record, "reused"
         with store.lock(key, self.stopping, self._owner, lambda owner: self.observer.waiting(stage.name, owner)):
-            record = None if forced else store.find(key)  # somebody else may have computed it meanwhile
+            record = None if forced else look_up(key)  # somebody else may have computed it meanwhile
             if record and store.sound(record.artifact):
                 return record, "reused"
             if record:

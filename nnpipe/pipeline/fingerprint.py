@@ -3,16 +3,20 @@
 Followed from the stage's own module and the modules of the components that its part of the spec chose, along every
 import of project modules, wherever in a module it stands. Not followed: the lists of components (a package's
 ``__init__``): a component that was not chosen cannot change the result; and what only carries bytes and messages.
-Comments, docstrings and layout do not count.
+Comments, docstrings, layout and the order of neighbouring imports do not count. Of a module each definition has its own
+digest, so that a change can be named; every statement is in exactly one of them, and where it stands in ``(order)``.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
+from typing import TypeGuard
 
 from nnpipe.pipeline.graph import Stage
 from nnpipe.spec import Part
@@ -20,13 +24,14 @@ from nnpipe.store.canonical import JSON
 from nnpipe.store.memo import Memo
 
 PROJECT = "nnpipe"
+MODULE, ORDER = "(module)", "(order)"  # the statements of a module that define nothing; which definition follows which
 # What moves bytes and words but computes nothing; a change of the store's formats has version numbers of its own.
 CARRIERS = ("nnpipe.errors", "nnpipe.spec", "nnpipe.store", "nnpipe.stages.work", "nnpipe.training.watch")
 
 
-def fingerprint(stage: Stage, memo: Memo) -> dict[str, str]:
-    """Module -> digest of its syntax, for every module that can change the result of ``stage``."""
-    found: dict[str, str] = {}
+def fingerprint(stage: Stage, memo: Memo) -> dict[str, dict[str, str]]:
+    """Module -> definition -> digest of its syntax, for every module that can change the result of ``stage``."""
+    found: dict[str, dict[str, str]] = {}
     waiting = {stage.function.partition(":")[0], *_modules_of(stage.config)}
     while waiting:
         module = waiting.pop()
@@ -50,17 +55,53 @@ def _counts(module: str) -> bool:
     return not any(module == carrier or module.startswith(carrier + ".") for carrier in CARRIERS)
 
 
-def _syntax(module: str, memo: Memo) -> tuple[str, list[str]]:
-    """The digest of a module's syntax, and the project modules it imports."""
-    source = _file(module)
-    data = source.read_bytes()
-    key = f"syntax/1:{module}:{hashlib.sha256(data).hexdigest()}"
+def _syntax(module: str, memo: Memo) -> tuple[dict[str, str], list[str]]:
+    """The digests of a module's definitions, and the project modules it imports."""
+    data = _file(module).read_bytes()
+    key = f"syntax/2:{module}:{hashlib.sha256(data).hexdigest()}"
     known = memo.get(key)
     if known is None:
         tree = ast.parse(data)
-        known = [hashlib.sha256(repr(_canonical(tree)).encode()).hexdigest(), sorted(set(_imports(tree)))]
+        known = [definitions(tree), sorted(set(_imports(tree)))]
         memo.put(key, known)
     return known[0], known[1]
+
+
+def definitions(tree: ast.Module) -> dict[str, str]:
+    """Name -> digest: functions, classes, ``Class.method``; the rest of the module; and the order of them all."""
+    owned: dict[str, list[JSON]] = {MODULE: []}
+    order = []
+    for owner, statement in _statements(tree):
+        owned.setdefault(owner, []).append(statement)
+        order.append(owner)
+    return {owner: _digest(syntax) for owner, syntax in (*owned.items(), (ORDER, order))}
+
+
+def _statements(tree: ast.Module) -> Iterator[tuple[str, JSON]]:
+    """Every statement of a module in order, with the name of the definition it belongs to."""
+    for node in _imports_sorted(_without_docstring(tree.body)):
+        if isinstance(node, ast.ClassDef):
+            head = copy.copy(node)
+            head.body = []
+            yield node.name, _canonical(head)
+            for inner in _without_docstring(node.body):
+                yield f"{node.name}.{inner.name}" if _is_function(inner) else node.name, _canonical(inner)
+        else:
+            yield node.name if _is_function(node) else MODULE, _canonical(node)
+
+
+def _is_function(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def _imports_sorted(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for imports, nodes in groupby(body, lambda node: isinstance(node, ast.Import | ast.ImportFrom)):
+        run = list(nodes)
+        yield from sorted(run, key=lambda node: repr(_canonical(node))) if imports else run
+
+
+def _digest(syntax: JSON) -> str:
+    return hashlib.sha256(repr(syntax).encode()).hexdigest()
 
 
 def _file(module: str) -> Path:
@@ -80,17 +121,21 @@ def _canonical(node: object) -> JSON:
                 continue
             if name == "body" and isinstance(value, list):
                 value = _without_docstring(value)
+            if isinstance(node, ast.JoinedStr):  # early 3.12 ends a nested format with an empty text
+                value = [piece for piece in value if not (isinstance(piece, ast.Constant) and piece.value == "")]
             fields.append([name, _canonical(value)])
         return fields
     if isinstance(node, list):
         return [_canonical(item) for item in node]
-    return [type(node).__name__, repr(node)]
+    # What repr calls printable grows with Python's edition of Unicode.
+    return [type(node).__name__, ascii(node)]
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    first = body[0]
-    says_nothing = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-    return body[1:] if says_nothing and isinstance(first.value.value, str) else body  # type: ignore[attr-defined]
+    match body:
+        case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+            return rest
+    return body
 
 
 def _imports(tree: ast.AST) -> Iterable[str]:

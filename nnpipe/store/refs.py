@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from nnpipe.errors import UsageError
-from nnpipe.store.durable import write_file
+from nnpipe.store.durable import flush_directory, write_file
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 
@@ -22,6 +22,10 @@ class Refs:
 
     def __setitem__(self, name: str, artifact: str) -> None:
         write_file(self._path(name), artifact.encode() + b"\n")
+
+    def __delitem__(self, name: str) -> None:
+        self._path(name).unlink()
+        flush_directory(self._path(name).parent)
 
     def __contains__(self, name: str) -> bool:
         return bool(NAME.fullmatch(name)) and self._path(name).is_file()

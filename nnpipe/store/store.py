@@ -254,9 +254,13 @@ class Store:
 
     def quarantine(self, id: str) -> Path:  # noqa: A002
         """Move a damaged artifact out of the way, so that its recipes are carried out again."""
-        target = self.root / "quarantine" / f"{id}-{uuid.uuid4().hex[:8]}"
+        return self.discard(self.directory(id))
+
+    def discard(self, path: Path) -> Path:
+        """Move something damaged to the quarantine."""
+        target = self.root / "quarantine" / f"{path.stem}-{uuid.uuid4().hex[:8]}"
         make_directory(target.parent)
-        os.rename(self.directory(id), target)
+        os.rename(path, target)
         return target
 
     def recipe_path(self, key: str) -> Path:

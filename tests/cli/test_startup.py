@@ -32,7 +32,13 @@ def test_help_loads_only_typer_and_rich(tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [("validate", "tiny.yaml", "-v"), ("plan", "tiny.yaml", "--set", "train.epochs=3"), ("run", "tiny.yaml")],
+    [
+        ("validate", "tiny.yaml", "-v"),
+        ("plan", "tiny.yaml", "--set", "train.epochs=3"),
+        ("why", "tiny.yaml", "report", "--set", "train.epochs=3"),
+        ("diff", "tiny", "tiny"),
+        ("run", "tiny.yaml"),
+    ],
     ids=lambda words: words[0],
 )
 def test_planning_and_a_run_with_nothing_to_do_load_nothing_heavy(copied, words):

@@ -104,3 +104,87 @@ def test_what_was_quarantined_is_computed_again(nnpipe, copied):
     }
     assert model.read_bytes() == before
     assert nnpipe("verify").status == 0
+
+
+# -- verify --repair -----------------------------------------------------------------------------------------
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.glob("artifacts/objects/*/*/*"))}
+
+
+@pytest.mark.parametrize("kind", ["flipped bit", "missing file", "truncated", "stranger", "manifest", "lost artifact"])
+def test_repair_computes_what_is_damaged_again(nnpipe, copied, kind):
+    model, before = network(copied), contents(copied)
+    damage(kind, model)
+    answer = nnpipe("verify", "--repair")
+    assert answer.status == 0
+    assert f"restored: {model.parent.name}" in answer.err
+    assert answer.out == "6 artifacts are what was written\n"
+    assert contents(copied) == before
+    assert nnpipe("verify").status == 0
+
+
+def test_repair_mends_inputs_before_what_is_made_from_them(nnpipe, copied):
+    before = contents(copied)
+    damage("truncated", network(copied))
+    data = next(copied.glob("artifacts/objects/*/*/data.h5"))
+    damage("truncated", data)
+    answer = nnpipe("verify", "--repair")
+    assert answer.status == 0
+    order = [line.split()[1] for line in answer.err.splitlines() if line.startswith("restored")]
+    assert order == [data.parent.name, network(copied).parent.name]
+    assert contents(copied) == before
+
+
+def test_a_repaired_report_tells_other_times_and_the_same_content(nnpipe, copied):
+    report = next(copied.glob("artifacts/objects/*/*/report.html"))
+    assert nnpipe("pin", report.parent.name, "page").status == 0
+    damage("truncated", report)
+    assert nnpipe("verify", "--repair").status == 0
+    assert nnpipe("verify").status == 0
+    assert "report.html" in nnpipe("show", "pins/page").out
+
+
+def test_repair_of_an_older_network_leaves_latest_where_it_is(nnpipe, copied):
+    model = network(copied)
+    nnpipe("run", "tiny.yaml", "--set", "train.epochs=3", "--engine", "local", "--quiet")
+    latest = nnpipe("ls", "--json").json["refs"]
+    assert latest["tiny/latest"] != model.parent.name
+    damage("flipped bit", model)
+    assert nnpipe("verify", "--repair").status == 0
+    assert nnpipe("ls", "--json").json["refs"] == latest
+
+
+def test_what_no_run_tells_of_cannot_be_repaired(nnpipe, copied):
+    next(copied.glob("artifacts/runs/*.json")).unlink()
+    model = network(copied)
+    damage("flipped bit", model)
+    answer = nnpipe("verify", "--repair")
+    assert answer.status == 3
+    assert f"not restored: {model.parent.name}: no run tells how it was made" in answer.err
+    assert "1 could not be restored" in answer.err
+
+
+def test_what_would_be_made_otherwise_today_is_not_repaired(nnpipe, copied):
+    path = next(copied.glob("artifacts/runs/*.json"))
+    path.write_text(path.read_text().replace('"epochs":2', '"epochs":3'))
+    damage("flipped bit", network(copied))
+    answer = nnpipe("verify", "--repair")
+    assert answer.status == 3
+    assert "finetune would not be made as it was" in answer.err
+    assert len(list(copied.glob("artifacts/runs/*.json"))) == 1
+
+
+@pytest.mark.parametrize("change", [("{", "", 1), ('"seed":0', '"seed":1', 1)], ids=["not JSON", "another seed"])
+def test_a_damaged_recipe_is_moved_away_and_the_next_run_writes_it_again(nnpipe, copied, change):
+    recipe = next(p for p in copied.glob("artifacts/recipes/*/*.json") if b'"stage":"ingest"' in p.read_bytes())
+    recipe.write_text(recipe.read_text().replace(*change))
+    answer = nnpipe("verify")
+    assert answer.status == 3
+    assert str(recipe.relative_to(copied)) in answer.err
+    assert nnpipe("verify", "--repair").status == 0
+    assert not recipe.exists()
+    assert nnpipe("verify").status == 0
+    assert nnpipe("run", "tiny.yaml", "--engine", "local", "--quiet").status == 0
+    assert recipe.exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nnpipe.pipeline.fingerprint import _canonical, fingerprint
+from nnpipe.pipeline.fingerprint import MODULE, ORDER, definitions, fingerprint
 from nnpipe.pipeline.graph import Stage, stages_of
 from nnpipe.pipeline.recipe import recipe, recipe_key
 from nnpipe.store.memo import Memo
@@ -60,25 +60,150 @@ def test_what_only_carries_bytes_and_messages_is_not_seen(memo: Memo) -> None:
         assert not [name for name in modules if re.match(r"nnpipe\.(errors|spec|store|cli|pipeline)", name)]
 
 
-def same(before: str, after: str) -> bool:
-    return bool(_canonical(ast.parse(before)) == _canonical(ast.parse(after)))
+SOURCE = '''\
+"""A module."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+LIMIT = 3
 
 
-def test_comments_docstrings_and_layout_do_not_count() -> None:
-    before = 'def f(x):\n    """Says a thing."""\n    return [x, 1]  # why\n'
-    assert same(before, "def f( x ):\n    return [\n        x,\n        1,\n    ]\n")
+@cache
+def f(x, y=LIMIT):
+    """Says a thing."""
+    return [x, f"{y!r:>{LIMIT}}"]  # why
+
+
+class A(B, key="é"):
+    """Has two methods, one of them twice."""
+
+    size: int = 1
+
+    @property
+    def area(self):
+        return self.size
+
+    @area.setter
+    def area(self, value):
+        self.size = value
+
+    async def wait(self):
+        await self.size
+
+    class Inner:
+        pass
+
+
+if sys.platform == "win32":
+
+    def f(x):
+        return lambda: x
+
+
+g = f(LIMIT)
+'''
+
+
+def changed(after: str, before: str = SOURCE) -> set[str]:
+    """The definitions that differ between two sources."""
+    assert after != before
+    a, b = definitions(ast.parse(before)), definitions(ast.parse(after))
+    return {name for name in a.keys() | b.keys() if a.get(name) != b.get(name)}
+
+
+def test_a_module_is_divided_into_its_definitions() -> None:
+    assert set(definitions(ast.parse(SOURCE))) == {MODULE, "f", "A", "A.area", "A.wait", ORDER}
+    assert set(definitions(ast.parse(""))) == {MODULE, ORDER}
 
 
 @pytest.mark.parametrize(
-    "after", ["def f(x):\n    return x + 2", "def f(y):\n    return y + 1", "def f(x=0):\n    return x + 1", ""]
+    ("before", "after"),
+    [
+        ("  # why", ""),
+        ("[x, f", "[\n        x,\n        f"),
+        ('    """Says a thing."""\n', ""),
+        ('    """Has two methods, one of them twice."""\n', ""),
+        ('"""A module."""', '"""Another."""'),
+        ("import ast\nimport sys", "import sys\nimport ast"),
+        ('"é"', '"\\u00e9"'),
+    ],
 )
-def test_everything_else_counts(after: str) -> None:
-    assert not same("def f(x):\n    return x + 1", after)
+def test_comments_docstrings_layout_and_the_order_of_imports_do_not_count(before: str, after: str) -> None:
+    assert changed(SOURCE.replace(before, after)) == set()
 
 
-def test_whole_numbers_fractions_and_truth_values_differ() -> None:
-    assert not same("x = 1", "x = 1.0")
-    assert not same("x = 1", "x = True")
+@pytest.mark.parametrize(
+    ("before", "after", "where"),
+    [
+        ("[x, f", "[x, 1, f", {"f"}),
+        ("f(x, y=LIMIT)", "f(x, y=2)", {"f"}),
+        ("@cache\n", "", {"f"}),
+        ("LIMIT = 3", "LIMIT = 3.0", {MODULE}),
+        ("LIMIT = 3", "LIMIT = True", {MODULE}),
+        ("import ast\n", "import ast as tree\n", {MODULE}),
+        ('sys.platform == "win32"', 'sys.platform != "win32"', {MODULE}),
+        ("lambda: x", "lambda: 1", {MODULE}),
+        ("A(B, ", "A(C, ", {"A"}),
+        ("size: int = 1", "size: int = 2", {"A"}),
+        ("    class Inner:\n        pass", "    class Inner:\n        size = 1", {"A"}),
+        ("return self.size", "return 2 * self.size", {"A.area"}),
+        ("@area.setter", "@other.setter", {"A.area"}),
+        ("await self.size", "await 1", {"A.wait"}),
+        ("async def wait", "async def sleep", {"A.wait", "A.sleep", ORDER}),
+    ],
+)
+def test_a_change_is_seen_in_the_definition_that_holds_it(before: str, after: str, where: set[str]) -> None:
+    assert SOURCE.count(before) == 1
+    assert changed(SOURCE.replace(before, after)) == where
+
+
+def test_a_line_that_moves_to_another_place_counts() -> None:
+    moved = SOURCE.replace("g = f(LIMIT)\n", "").replace("\n\n@cache", "\ng = f(LIMIT)\n\n\n@cache")
+    assert changed(moved) == {MODULE, ORDER}
+    after = "def f(): ...\nf = None\n"
+    assert changed(after, "f = None\ndef f(): ...\n") == {ORDER}
+
+
+def statements(tree: ast.Module) -> list[tuple[list[ast.stmt], int]]:
+    """Where each statement of a module stands, at any depth, docstrings left out."""
+    bodies = [
+        body
+        for node in ast.walk(tree)
+        for _, body in ast.iter_fields(node)
+        if isinstance(body, list) and body and isinstance(body[0], ast.stmt)
+    ]
+    docstring = r"Expr\(value=Constant\(value='"
+    return [(body, i) for body in bodies for i in range(len(body)) if not re.match(docstring, ast.dump(body[i]))]
+
+
+def test_no_statement_of_a_module_escapes() -> None:
+    source = (Path(__file__).parents[2] / "nnpipe/pretraining/contrastive_divergence.py").read_text()
+    whole = definitions(ast.parse(source))
+    for number in range(len(statements(ast.parse(source)))):
+        tree = ast.parse(source)
+        body, index = statements(tree)[number]
+        body[index] = ast.parse("something_else()").body[0]
+        assert definitions(tree) != whole
+
+
+def test_digests_are_the_same_in_every_version_of_python() -> None:
+    assert {name: digest[:12] for name, digest in definitions(ast.parse(SOURCE)).items()} == {
+        MODULE: "5ebc85820390",
+        "f": "6c1a08dca7ae",
+        "A": "ef869f620991",
+        "A.area": "81cc1eab756d",
+        "A.wait": "1e3b46d2b614",
+        ORDER: "99656cadab38",
+    }
+
+
+def test_a_module_that_did_not_change_is_not_parsed_again(memo: Memo, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = fingerprint(stage("pretrain/1"), memo)
+    monkeypatch.delattr(ast, "parse")
+    assert fingerprint(stage("pretrain/1"), memo) == first
 
 
 def test_keys_are_the_same_in_every_process(memo: Memo) -> None:
@@ -104,11 +229,13 @@ def test_keys_are_the_same_in_every_process(memo: Memo) -> None:
 
 def test_every_ingredient_changes_the_key(memo: Memo) -> None:
     first = recipe(stage("finetune"), {"data": "a"}, memo)
+    loop = first["code"]["nnpipe.training.loop"]
+    assert "fit" in loop
     others = [
         recipe(stage("finetune"), {"data": "b"}, memo),
         recipe(stage("finetune", "train.epochs=3"), {"data": "a"}, memo),
         recipe(stage("finetune", "seed=1"), {"data": "a"}, memo),
-        {**first, "code": {**first["code"], "nnpipe.training.loop": "edited"}},
+        {**first, "code": {**first["code"], "nnpipe.training.loop": {**loop, "fit": "edited"}}},
         {**first, "stage": "other"},
     ]
     assert len({recipe_key(each) for each in (first, *others)}) == 6
