@@ -13,6 +13,11 @@ import numpy as np
 from nnpipe.errors import CorruptionError
 from nnpipe.store.canonical import JSON
 
+# The usual driver, but rows are written at once and not when a data set is closed: there a full disk cannot be told as
+# an error, and HDF5 2.0 crashes.
+UNBUFFERED = "nnpipe-unbuffered"
+h5py.register_driver(UNBUFFERED, lambda access: access.set_sieve_buf_size(0))
+
 
 class Hdf5Arrays:
     """An HDF5 file whose root holds one data set an array; attributes are JSON texts of the root."""
@@ -29,7 +34,7 @@ class Hdf5Arrays:
 
     @classmethod
     def create(cls, path: Path) -> Hdf5Arrays:
-        return cls(h5py.File(path, "x"), path)
+        return cls(h5py.File(path, "x", driver=UNBUFFERED), path)
 
     def names(self) -> list[str]:
         return sorted(self._file)

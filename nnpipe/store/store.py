@@ -53,11 +53,13 @@ class Store:
         self.runs = Runs(root / "runs")
         self.memo = Memo(root / "memo.json")
         mark = root / "format.json"
+        # Looked for before the mark, as another process may be making the store; a dead one leaves half a mark.
+        strangers = root.is_dir() and any(not e.name.startswith((".gitignore", ".format.json")) for e in root.iterdir())
         if mark.exists():
             found = read_json(mark).get("format")
             if found != FORMAT:
                 raise StoreError("unknown layout of a store", where=str(mark), expected=FORMAT, found=str(found))
-        elif root.is_dir() and any(entry.name != ".gitignore" for entry in root.iterdir()):
+        elif strangers:
             raise StoreError("not a store", where=str(root), expected="an empty directory, or format.json in it")
 
     def prepare(self) -> None:
@@ -183,7 +185,8 @@ class Store:
                 sign.write_text(owner)
             yield
         finally:
-            sign.unlink(missing_ok=True)
+            with suppress(OSError):
+                sign.unlink()
             lock.release()
 
     @contextmanager

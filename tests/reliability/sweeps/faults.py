@@ -7,6 +7,7 @@ for HDF5 and safetensors write in C is reached by ``limit_file_size``.
 from __future__ import annotations
 
 import builtins
+import errno
 import io
 import os
 import resource
@@ -17,17 +18,19 @@ from typing import Any, Literal
 
 Kind = Literal["EIO", "ENOSPC", "kill", "power"]
 DEAD = 137
-# A failing removal of scratch files may be ignored: no result depends on it.
-IGNORABLE = ("unlink", "rmdir")
+Target = str | os.PathLike[str] | int  # what a call changes: a path, or a descriptor
 
 
 class Faults:
-    """Installed in a child process, for good. ``fired``: the name of the call that failed, once it did."""
+    """Installed in a child process, for good.
 
-    def __init__(self, home: Path, at: int, kind: Kind) -> None:
-        self.home, self.at, self.kind = home, at, kind
+    forget: a pattern of file names that a power cut takes although they were flushed, as if nobody had flushed them.
+    """
+
+    def __init__(self, home: Path, at: int, kind: Kind, forget: str | None = None) -> None:
+        self.home, self.at, self.kind, self.forget = home, at, kind, forget
         self.points = 0
-        self.fired: str | None = None
+        self.fired, self.file = "", ""  # the call that failed, once it did, and what it would have changed
         self._flushed_files: dict[int, tuple[int, int]] = {}
         self._flushed_names: dict[int, dict[str, int]] = {}
 
@@ -37,25 +40,30 @@ class Faults:
         os.fsync = self._guarded("fsync", self._note_flushed)
         builtins.open = io.open = self._open  # type: ignore[assignment]
 
-    def point(self, name: str) -> None:
-        """One more call that changes the disk: is it the one?"""
+    @property
+    def ignorable(self) -> bool:
+        """Whether the run may go on: no result depends on scratch that stays, or on who is said to hold a lock."""
+        return self.fired in ("unlink", "rmdir") or "locks" in self.file
+
+    def point(self, name: str, path: Target, tear: Callable[[], object] = lambda: None) -> None:
+        """One more call that changes the disk: is it the one? ``tear`` does half of it."""
         self.points += 1
         if self.points != self.at:
             return
-        self.fired = name
+        self.fired, self.file = name, str(path)
+        tear()
         if self.kind == "power":
             self._lose_unflushed(self.home)
         if self.kind in ("kill", "power"):
             os._exit(DEAD)
-        import errno
-
         number = getattr(errno, self.kind)
         raise OSError(number, os.strerror(number))
 
     def _guarded(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def guarded(*arguments: Any, **options: Any) -> Any:
-            self.point(name)
-            return call(*arguments, **options)
+        def guarded(target: Target, *arguments: Any, **options: Any) -> Any:
+            if not (name == "mkdir" and os.path.isdir(target)):  # where it is there already, nothing changes
+                self.point(name, target)
+            return call(target, *arguments, **options)
 
         return guarded
 
@@ -71,7 +79,7 @@ class Faults:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
             self._flushed_names[status.st_ino] = {e.name: e.inode() for e in os.scandir(descriptor)}
-        else:
+        elif not (self.forget and any(path.stat().st_ino == status.st_ino for path in self.home.rglob(self.forget))):
             self._flushed_files[status.st_ino] = (status.st_size, status.st_mtime_ns)
 
     def _lose_unflushed(self, folder: Path) -> None:
@@ -94,12 +102,12 @@ class TornFile:
         self._file, self._faults = file, faults
 
     def write(self, data: Any) -> Any:
-        try:
-            self._faults.point("write")
-        except OSError:
-            self._file.write(data[: len(data) // 2])
-            raise
+        self._faults.point("write", self._file.name, lambda: self._write_half(data))
         return self._file.write(data)
+
+    def _write_half(self, data: Any) -> None:
+        self._file.write(data[: len(data) // 2])
+        self._file.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 
-from nnpipe.cli.store import _damage as damage_of_artifact
+from nnpipe.errors import CorruptionError
+from nnpipe.store.artifact import MANIFEST
 from nnpipe.store.canonical import digest
 from nnpipe.store.store import Record, Store
 
@@ -24,6 +26,23 @@ def _artifacts(store: Store) -> Iterator[str]:
         yield from damage_of_artifact(store, id_)
 
 
+def damage_of_artifact(store: Store, id_: str) -> list[str]:
+    """Files that are missing, changed, or not the artifact's own: what ``nnpipe verify`` looks for."""
+    try:
+        artifact = store.artifact(id_)
+    except CorruptionError as error:
+        return [str(error)]
+    found = []
+    for name in artifact.manifest.files:
+        try:
+            artifact.verify(name)
+        except CorruptionError as error:
+            found.append(str(error))
+    own = {artifact.directory / name for name in (*artifact.manifest.files, MANIFEST)}
+    there = {path for path in artifact.directory.rglob("*") if not path.is_dir()}
+    return [*found, *(f"{path}: not a file of the artifact" for path in sorted(there - own))]
+
+
 def _recipes(store: Store) -> Iterator[str]:
     for path in (store.root / "recipes").glob("??/*.json"):
         try:
@@ -35,8 +54,10 @@ def _recipes(store: Store) -> Iterator[str]:
             yield f"{path}: its key is not that of its ingredients"
         if record.artifact not in store.artifacts():
             yield f"{path}: its artifact is not there"
-        elif store.artifact(record.artifact).manifest.content != record.content:
-            yield f"{path}: its artifact has another content"
+            continue
+        with suppress(CorruptionError):  # which was told already
+            if store.artifact(record.artifact).manifest.content != record.content:
+                yield f"{path}: its artifact has another content"
 
 
 def _refs(store: Store) -> Iterator[str]:

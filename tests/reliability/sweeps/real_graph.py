@@ -1,0 +1,76 @@
+"""Two small specs with every training kind: RBMs, a denoising autoencoder, fine-tuning with dropout, Adam and CG."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from nnpipe.pipeline.execute import Execution
+from nnpipe.pipeline.local import run_local
+from nnpipe.pipeline.plan import make_plan
+from nnpipe.pipeline.runtime import Runtime
+from nnpipe.pipeline.spec import check_spec
+from nnpipe.spec.document import Document
+from nnpipe.store.store import Store
+
+RBM = """\
+version: 1
+name: small-rbm
+data: {source: digits, validation: 0.1}
+model:
+  layers:
+    - {kind: dense, units: 24, activation: sigmoid}
+    - {kind: dropout, rate: 0.3}
+    - {kind: dense, units: 16, activation: sigmoid}
+    - {kind: dense, units: 10, activation: softmax}
+pretrain: {method: rbm, layers: 2, epochs: 10, batch_size: 20}
+train: {optimizer: {kind: adam}, epochs: 15, batch_size: 20}
+visualize: [learning_curves]
+export: [safetensors]
+"""
+AUTOENCODER = """\
+version: 1
+name: small-autoencoder
+data: {source: digits, validation: 0.1}
+model:
+  layers:
+    - {kind: dense, units: 24, activation: sigmoid}
+    - {kind: dense, units: 10, activation: softmax}
+pretrain: {method: {kind: autoencoder, corruption: masking}, layers: 1, epochs: 10, batch_size: 20}
+train: {optimizer: {kind: conjugate_gradient}, epochs: 8, batch_size: 100}
+visualize: [learning_curves]
+export: [safetensors]
+"""
+SPECS = {"rbm": RBM, "autoencoder": AUTOENCODER}
+INTERVAL = 0.05  # seconds between checkpoints
+USED = (
+    "torch",
+    "torch._dynamo",
+    "sklearn.datasets",
+    "sklearn.metrics",
+    "matplotlib.figure",
+    "jinja2",
+    "ruamel.yaml",
+    "h5py",
+)
+STAGES = ("ingest", "pretrain", "finetune", "evaluate", "visualize", "export", "report")
+
+
+def load() -> None:
+    """Import what stages import, so that children do not have to; nothing is computed, no thread is started."""
+    for name in (*USED, *(f"nnpipe.stages.{stage}" for stage in STAGES)):
+        importlib.import_module(name)
+    importlib.import_module("torch").set_num_threads(1)
+
+
+def run(root: Path, specs: Iterable[str] = tuple(SPECS)) -> dict[str, str]:
+    """Run specs; the artifact of each stage by ``spec/stage``. Of a report, its content: its bytes tell times."""
+    found = {}
+    for name in specs:
+        spec = check_spec(Document.parse(SPECS[name], f"{name}.yaml"), (), Path())
+        plan = make_plan(spec, Store(root), root.parent)
+        runtime = Runtime(device="cpu", threads=1, checkpoint_interval=INTERVAL)
+        for stage in run_local(Execution(plan, runtime)).stages:
+            found[f"{spec.name}/{stage.name}"] = stage.content if stage.name == "report" else stage.artifact
+    return found
