@@ -124,7 +124,7 @@ def _reached(store: Store, records: list[Record], policy: Policy, since: float) 
     waiting += [id_ for id_ in store.artifacts() if _modified(store.directory(id_)) >= since]
     # The same artifact may have been made in many ways (no pictures, of every network); its last recipe tells one.
     parents: dict[str, JSON] = {}
-    for record in sorted(records, key=lambda record: (str(record.made.get("at")), record.key)):
+    for record in sorted(records, key=_age):
         parents[record.artifact] = record.made.get("inputs", {})
     reached: set[str] = set()
     while waiting:
@@ -133,6 +133,11 @@ def _reached(store: Store, records: list[Record], policy: Policy, since: float) 
             reached.add(id_)
             waiting += parents.get(id_, {}).values()
     return reached
+
+
+def _age(record: Record) -> tuple[str, str]:
+    """When a recipe was carried out: names of runs tell what seconds do not."""
+    return str(record.made.get("at")), str(record.made.get("run"))
 
 
 # -- what goes -----------------------------------------------------------------------------------------------

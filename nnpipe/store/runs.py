@@ -18,8 +18,12 @@ class Runs:
         self.root = root
 
     def name(self, spec: str) -> str:
-        """A new name for a run of ``spec``: when it started, of what, and four letters against coincidence."""
-        return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{spec}-{secrets.token_hex(2)}"
+        """A new name for a run of ``spec``: the second it started, of what, microseconds, two letters against chance.
+
+        So names of runs of one spec are in the order of their beginnings.
+        """
+        now = datetime.now(UTC)
+        return f"{now:%Y%m%d-%H%M%S}-{spec}-{now:%f}{secrets.token_hex(1)}"
 
     def put(self, run: JSON) -> None:
         """Keep a run under its name."""

@@ -220,6 +220,12 @@ def test_refs_point_at_artifacts_and_bad_names_are_refused(store: Store) -> None
             store.refs[name] = "ab" * 32
 
 
+def test_names_of_runs_of_one_spec_are_in_order_within_a_second(store: Store) -> None:
+    names = [store.runs.name("digits") for _ in range(200)]
+    assert names == sorted(names)
+    assert len(set(names)) == 200
+
+
 def test_runs_come_newest_first(store: Store) -> None:
     for name in ("20260101-000000-a-0000", "20260102-000000-a-0000"):
         store.runs.put({"run": name})
