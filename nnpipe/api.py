@@ -203,9 +203,6 @@ def _engine(name: Engine) -> Callable[[Execution], Run]:
         return run_local
     if find_spec("prefect") is None:
         raise UsageError("Prefect is not installed", expected="the package prefect", hint="--engine local needs none")
-    # Prefect reads these when it is imported: no calls home.
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     from flows.train import run_prefect
 
     return run_prefect
