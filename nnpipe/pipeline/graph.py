@@ -74,6 +74,8 @@ def _pretraining(spec: Spec) -> Iterable[Stage]:
             epochs=pretrain.epochs,
             batch_size=pretrain.batch_size,
             optimizer=pretrain.optimizer,
+            schedule=pretrain.schedule,
+            momentum_schedule=pretrain.momentum_schedule,
             scaling=spec.data.scaling,
         )
         below = {"below": f"pretrain/{number - 1}"} if number > 1 else {}

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from nnpipe.training.loop import Objective
+from nnpipe.training.objective import Objective
 
 WEIGHTS, SAMPLES = 0, 2  # purposes of generators; the loop's own is 1; see nnpipe.training.seeds
 VISIBLE_MEAN_BOUND = 0.001  # a unit that never changes would have an infinite bias, and never learn to change

@@ -12,8 +12,9 @@ from nnpipe.models.layers.layer import ShapeError
 from nnpipe.pretraining import AnyMethod
 from nnpipe.pretraining.method import Method
 from nnpipe.spec import Part, Shorthand, problem
-from nnpipe.training.optimizers import AnyOptimizer, ConjugateGradient, Sgd
-from nnpipe.training.optimizers.optimizer import Optimizer
+from nnpipe.training.optimizers import AnyOptimizer, Sgd
+from nnpipe.training.optimizers.optimizer import Optimizer, check_schedules
+from nnpipe.training.schedules import AnySchedule
 
 PROBABILITIES = ("sigmoid", "softmax")  # activations between 0 and 1
 
@@ -26,10 +27,17 @@ class Pretrain(Part):
     epochs: int = Field(10, ge=1, description="Times that every training example is seen, for each layer.")
     batch_size: int = Field(100, ge=1, description="Examples between two steps of the optimizer.")
     optimizer: Annotated[AnyOptimizer, Shorthand()] = Sgd(learning_rate=0.1, momentum=0.9)
+    schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
+        None, description="How the learning rate goes; left out: it stays."
+    )
+    momentum_schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
+        None, description="How the momentum goes, such as {kind: piecewise, points: [[0, 0.5], [5, 0.9]]}."
+    )
 
     @model_validator(mode="after")
     def _check_optimizer(self) -> Pretrain:
         check_optimizer(self.method, self.optimizer)
+        check_schedules(self.optimizer, self.schedule, self.momentum_schedule)
         return self
 
     def check(self, model: Model) -> None:
@@ -97,7 +105,7 @@ def check_optimizer(method: Method, optimizer: Optimizer) -> None:
     Raises:
         PydanticCustomError: with the path of the optimizer.
     """
-    if isinstance(optimizer, ConjugateGradient) and not method.has_loss:
+    if optimizer.needs_value and not method.has_loss:
         raise problem(
             f"{optimizer.kind} compares values of an objective, and {method.kind} has none",
             path=("optimizer",),

@@ -25,7 +25,7 @@ from nnpipe.training.train import Train
 
 if TYPE_CHECKING:
     from nnpipe.models.network import Network
-    from nnpipe.training.loop import History
+    from nnpipe.training.history import History
 
 WEIGHTS = 0  # purpose of the generator of first weights; see nnpipe.training.seeds
 
@@ -48,6 +48,7 @@ def finetune(config: Finetune, work: Work) -> None:
     """
     from nnpipe.models.network import Network, save_document
     from nnpipe.training.classification import Classification
+    from nnpipe.training.inspection import Inspector
     from nnpipe.training.loop import fit
     from nnpipe.training.seeds import generator
 
@@ -68,16 +69,16 @@ def finetune(config: Finetune, work: Work) -> None:
         examples, held_out = (read_split(file, split, scaling, work.device) for split in ("train", measured))
     network = Network(config.model, shape, scaling, names, generator(work.seed, WEIGHTS)).place(work.device)
     start_from(network, [work.inputs[f"pretrain/{number}"] for number in range(1, config.pretrained + 1)])
+    objective = Classification(network, train.loss, train.precision)
     history = fit(
-        Classification(network, train.loss, train.precision),
+        objective,
         train.optimizer.build(network.parameters()),
         examples,
         held_out,
-        epochs=train.epochs,
-        batch_size=train.batch_size,
+        train.regime(),
         seed=work.seed,
         watch=work,
-        early_stopping=train.early_stopping,
+        inspector=Inspector(network, objective, examples),
     )
     # Of all epochs, those before an interruption too.
     work.timings["epochs"] = [{k: r[k] for k in ("epoch", "seconds", "examples")} for r in history.records]
@@ -127,6 +128,7 @@ def _document(history: History) -> dict[str, Any]:
         "stopped": history.stopped,
         "kept_epoch": history.kept_epoch,
         "best_epoch": int(_best(history)["epoch"]),
+        "inside": history.inside,
     }
 
 

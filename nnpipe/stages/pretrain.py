@@ -15,6 +15,7 @@ from nnpipe.spec import Part
 from nnpipe.stages.splits import read_tensor
 from nnpipe.stages.work import Work
 from nnpipe.training.optimizers import AnyOptimizer
+from nnpipe.training.schedules import AnySchedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,6 +38,8 @@ class PretrainLayer(Part):
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     optimizer: AnyOptimizer
+    schedule: AnySchedule | None = None
+    momentum_schedule: AnySchedule | None = None
     scaling: ScalingKind
 
 
@@ -49,6 +52,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
         Interrupted: somebody asked to stop; a checkpoint was kept.
     """
     from nnpipe.training.loop import fit
+    from nnpipe.training.regime import Regime
 
     splits = _visible(config, work)
     if config.method.reads_probabilities:
@@ -59,8 +63,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
         config.optimizer.build(objective.module.parameters()),
         splits["train"],
         splits.get("validation"),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
+        Regime(config.epochs, config.batch_size, config.schedule, config.momentum_schedule),
         seed=work.seed,
         watch=work,
     )

@@ -7,63 +7,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nnpipe.errors import Interrupted, StageError
+from nnpipe.training.averaging import Average
+from nnpipe.training.batch import Batch, add_up
 from nnpipe.training.checkpoint import flatten, unflatten
-from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
+from nnpipe.training.history import History
+from nnpipe.training.inspection import Inspector
+from nnpipe.training.objective import Objective
+from nnpipe.training.regime import Regime, Scheduled
 from nnpipe.training.seeds import generator
 from nnpipe.training.watch import Watch
 
-ORDER = 1  # purpose of the generators that shuffle, one an epoch; see seeds.generator
+ORDER, AUGMENTATION = 1, 3  # purposes of the generators that shuffle and that augment; see seeds.generator
 VALIDATION_BATCH = 250  # larger ones fall out of a CPU's caches: a third of the speed
 REPORT_SECONDS = 0.25
-
-
-class Objective(Protocol):
-    """What is learned: a module, and the gradient of its objective on a batch.
-
-    generators: the random state it draws from; the loop keeps it in checkpoints.
-    """
-
-    @property
-    def module(self) -> nn.Module: ...
-
-    @property
-    def generators(self) -> Mapping[str, torch.Generator]: ...
-
-    def gradient(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        """Fill ``.grad`` of the module's parameters with the gradient of the batch's mean objective, in training mode.
-
-        Returns measures summed over the batch, 0-d tensors without history; ``loss`` is the objective, if it has a
-        value.
-        """
-
-    def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        """The same measures in evaluation mode; nothing is learned."""
-
-
-@dataclass
-class History:
-    """What happened: one record an epoch, why it ended, and which epoch's weights the module has.
-
-    records: ``epoch`` (from 1), the means of the measures, those of validation with ``val_`` before, ``learning_rate``
-    where the optimizer has one, ``seconds`` and ``examples``.
-    """
-
-    records: list[dict[str, float]] = field(default_factory=list)
-    stopped: Literal["epochs", "patience"] = "epochs"
-    kept_epoch: int = 0
-
-    def without_times(self) -> list[dict[str, float]]:
-        """The records less what differs from one run to the next."""
-        return [{k: v for k, v in record.items() if k not in ("seconds", "examples")} for record in self.records]
 
 
 def fit(
@@ -71,30 +37,24 @@ def fit(
     optimizer: torch.optim.Optimizer,
     train: Examples,
     validation: Examples | None,
+    regime: Regime,
     *,
-    epochs: int,
-    batch_size: int | Literal["full"],
     seed: int,
     watch: Watch,
-    schedule: Callable[[int], None] | None = None,
-    early_stopping: EarlyStopping | None = None,
+    inspector: Inspector | None = None,
 ) -> History:
     """Train ``objective.module`` in place, going on from the watch's last checkpoint if there is one.
 
-    seed: of the order of examples, a new one each epoch. The last batch of an epoch may be smaller.
-    schedule: called with the number of the epoch (from 1) whenever one begins or is resumed; may set the options of
-        the optimizer, as a function of that number alone.
-    early_stopping: needs ``validation``; the best epoch's weights are in the module at the end, even if it never
-        stopped early.
+    seed: of the order of examples, a new one each epoch, and of what augmentation draws.
+    inspector: looks inside before the first epoch and after each.
 
     Raises:
         Interrupted: the watch is stopping; a checkpoint was kept.
         StageError: a measure is no longer finite.
     """
-    if early_stopping and validation is None:
+    if regime.early_stopping and validation is None:
         raise ValueError("early stopping needs validation examples")
-    size = len(train) if batch_size == "full" else batch_size
-    run = _Run(objective, optimizer, train, validation, size, seed, watch, epochs, schedule, early_stopping)
+    run = _Run(objective, optimizer, train, validation, regime, seed, watch, inspector)
     threads = torch.get_num_threads()
     try:
         return run.fit()
@@ -110,12 +70,10 @@ class _Run:
     optimizer: torch.optim.Optimizer
     train: Examples
     validation: Examples | None
-    batch_size: int
+    regime: Regime
     seed: int
     watch: Watch
-    epochs: int
-    schedule: Callable[[int], None] | None
-    early_stopping: EarlyStopping | None
+    inspector: Inspector | None
     history: History = field(default_factory=History)
     done: int = 0  # examples of this epoch
     seconds: float = 0.0  # that this epoch took before it was resumed
@@ -123,55 +81,64 @@ class _Run:
     best: float | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        averaging = self.regime.averaging
+        self.average = Average(averaging, self.objective.module) if averaging else None
+        self.scheduled = Scheduled(self.optimizer, self.regime)
+        self.batch_size = len(self.train) if self.regime.batch_size == "full" else self.regime.batch_size
+
     def fit(self) -> History:
         self._restore()
-        while len(self.history.records) < self.epochs and self.history.stopped == "epochs":
+        if self.inspector and not self.history.inside:
+            self.history.inside.append(self.inspector.look())
+        while len(self.history.records) < self.regime.epochs and self.history.stopped == "epochs":
             self._epoch(len(self.history.records) + 1)
-        if self.early_stopping:
+        if self.regime.early_stopping and self.best_weights:
             self.objective.module.load_state_dict(self.best_weights)
+        elif self.average and self.average.tensors:
+            self.objective.module.load_state_dict(self.average.tensors)
         return self.history
 
     def _epoch(self, epoch: int) -> None:
-        if self.schedule:
-            self.schedule(epoch)
         started = reported = time.perf_counter()
-        before = self.seconds
-        order = torch.randperm(len(self.train), generator=generator(self.seed, ORDER, epoch)).to(self.train.device)
+        before, total = self.seconds, len(self.train)
+        order = torch.randperm(total, generator=generator(self.seed, ORDER, epoch)).to(self.train.device)
         for indices in order[self.done :].split(self.batch_size):  # type: ignore[no-untyped-call]
-            self._step(*self.train.batch(indices))
-            self.done += len(indices)
+            self._step(epoch, indices)
             now = time.perf_counter()
             self.seconds = before + now - started
             if now - reported > REPORT_SECONDS:
-                self.watch.advanced(self.done, len(self.train), self._means(self.sums, self.done))
                 reported = now
-            if self.done < len(self.train):
+                self.watch.advanced(self.done, total, self._means(self.sums, self.done))
+            if self.done < total:
                 self._keep_if_wanted()
         measures = self._means(self.sums, self.done)
-        measures |= {f"val_{name}": value for name, value in self._validate().items()}
-        self.seconds = before + time.perf_counter() - started
-        self._close_epoch(epoch, measures)
+        with self.average.in_place() if self.average else nullcontext():
+            measures |= {f"val_{name}": value for name, value in self._validate().items()}
+            self.seconds = before + time.perf_counter() - started
+            self._close_epoch(epoch, measures)
         self._keep_if_wanted()
 
-    def _step(self, x: Tensor, y: Tensor | None) -> None:
-        """One step of the optimizer. Measures are those of the weights before it."""
-        generators = self.objective.generators.values()
-        states = [source.get_state() for source in generators]
-        first: dict[str, Tensor] = {}
-
-        def closure() -> Tensor | None:
-            # The same draws each time: to a line search the objective is a function of the weights.
-            if first:
-                for source, state in zip(generators, states, strict=True):
-                    source.set_state(state)
-            measures = self.objective.gradient(x, y)
-            if not first:
-                first.update(measures)
-            return measures["loss"] / len(x) if "loss" in measures else None
-
-        self.optimizer.step(closure)  # type: ignore[arg-type]
-        for name, value in first.items():  # sums stay on the device: reading them would wait for it
-            self.sums[name] = self.sums[name] + value if name in self.sums else value.double()
+    def _step(self, epoch: int, indices: Tensor) -> None:
+        """One step of the optimizer on the examples at ``indices``. Measures are those of the weights before it."""
+        total, objective = len(self.train), self.objective
+        self.scheduled.set(epoch - 1 + self.done / total, len(indices) / total)
+        x, y = self.train.batch(indices)
+        if self.regime.augmentation:
+            draws = generator(self.seed, AUGMENTATION, epoch, self.done)
+            for augmentation in self.regime.augmentation:
+                x = augmentation.apply(x, draws)
+        last = self.done + len(indices) == total
+        before = self.inspector.weights() if self.inspector and last else None
+        batch = Batch(objective, x, y, self.regime.regularisation)
+        self.optimizer.step(batch)  # type: ignore[arg-type]
+        self.regime.regularisation.limit(objective.module)
+        add_up(self.sums, batch.measures.items())
+        self.done += len(indices)
+        if self.average:
+            self.average.add(epoch - 1 + self.done / total, self.regime.epochs)
+        if self.inspector and last:
+            self.history.inside.append(self.inspector.look(before))
 
     def _validate(self) -> dict[str, float]:
         if self.validation is None:
@@ -180,8 +147,7 @@ class _Run:
         with torch.inference_mode():
             for start in range(0, len(self.validation), VALIDATION_BATCH):
                 batch = self.validation.rows(start, start + VALIDATION_BATCH)
-                for name, value in self.objective.measure(*batch).items():
-                    sums[name] = sums[name] + value if name in sums else value.double()
+                add_up(sums, self.objective.measure(*batch).items())
         return self._means(sums, len(self.validation))
 
     def _means(self, sums: Mapping[str, Tensor], count: int) -> dict[str, float]:
@@ -201,20 +167,31 @@ class _Run:
         record: dict[str, float] = {"epoch": epoch, **measures}
         record |= {} if rate is None else {"learning_rate": float(rate)}
         record |= {"seconds": self.seconds, "examples": len(self.train)}
-        history = self.history
-        history.records.append(record)
-        history.kept_epoch = self._choose(epoch, record) if self.early_stopping else epoch
+        self.history.records.append(record)
+        self.history.stopped = self._reason(measures) or "epochs"
+        self.history.kept_epoch = self._choose(epoch, record)
         self.done, self.seconds, self.sums = 0, 0.0, {}
-        self.watch.epoch(record, self.epochs)
+        self.watch.epoch(record, self.regime.epochs)
+
+    def _reason(self, measures: Mapping[str, float]) -> str | None:
+        """Why this epoch is the last one, if it is; the optimizer may know, as ``stopped``."""
+        regime = self.regime
+        if regime.goal is not None and measures.get("loss", math.inf) <= regime.goal:
+            return "goal"
+        if regime.time_limit is not None and self.history.seconds >= regime.time_limit:
+            return "time"
+        return getattr(self.optimizer, "stopped", None)
 
     def _choose(self, epoch: int, record: Mapping[str, float]) -> int:
-        """The best epoch so far; notes its weights, and that patience is at its end."""
-        assert self.early_stopping is not None
-        value, kept = record[self.early_stopping.monitor], self.history.kept_epoch
-        if self.early_stopping.better(value, self.best):
+        """The epoch whose weights are to be kept; notes them where early stopping chooses, and that it has waited."""
+        chooser = self.regime.early_stopping
+        if chooser is None:
+            return epoch
+        value, kept = record[chooser.monitor], self.history.kept_epoch
+        if chooser.better(value, self.best):
             self.best, kept = value, epoch
             self.best_weights = {n: t.clone() for n, t in self.objective.module.state_dict().items()}
-        if epoch - kept >= self.early_stopping.patience and epoch < self.epochs:
+        if epoch - kept >= chooser.patience and epoch < self.regime.epochs:
             self.history.stopped = "patience"
         return kept
 
@@ -224,10 +201,9 @@ class _Run:
             self._means(self.sums, max(self.done, 1))  # what has diverged is not worth keeping
             self.watch.checkpoints.save(*flatten(self._state()))
         if stopping:
-            epoch = len(self.history.records) + 1
-            raise Interrupted(
-                f"training stopped in epoch {min(epoch, self.epochs)} of {self.epochs}; it can be resumed"
-            )
+            epochs = self.regime.epochs
+            epoch = min(len(self.history.records) + 1, epochs)
+            raise Interrupted(f"training stopped in epoch {epoch} of {epochs}; it can be resumed")
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -235,14 +211,14 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "generators": {name: source.get_state() for name, source in self.objective.generators.items()},
             "threads": torch.get_num_threads(),
-            "records": self.history.records,
-            "stopped": self.history.stopped,
-            "kept_epoch": self.history.kept_epoch,
+            "history": self.history.to_json(),
             "done": self.done,
             "seconds": self.seconds,
             "sums": self.sums,
             "best": self.best,
             "best_weights": self.best_weights,
+            "average": self.average.tensors if self.average else {},
+            "averaged": self.average.steps if self.average else 0,
         }
 
     def _restore(self) -> None:
@@ -257,10 +233,14 @@ class _Run:
         self._lay_out_as_parameters()
         for name, source in self.objective.generators.items():
             source.set_state(state["generators"][name])
-        self.history = History(state["records"], state["stopped"], state["kept_epoch"])
+        self.history = History.from_json(state["history"])
         self.done, self.seconds = state["done"], state["seconds"]
         self.sums = {name: value.to(self.train.device) for name, value in state["sums"].items()}
         self.best, self.best_weights = state["best"], state["best_weights"]
+        if self.average:
+            device = self.train.device
+            self.average.steps = state["averaged"]
+            self.average.tensors = {name: tensor.to(device) for name, tensor in state["average"].items()}
 
     def _lay_out_as_parameters(self) -> None:
         # Fused steps walk a parameter and its state in the order of memory, which for kernels is channels last.

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nnpipe.spec import Part, Shorthand
+from nnpipe.training.augmentation import AnyAugmentation
+from nnpipe.training.averaging import AnyAveraging
 from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.losses import Loss, Precision
 from nnpipe.training.optimizers import Adam, AnyOptimizer
+from nnpipe.training.optimizers.optimizer import check_schedules
+from nnpipe.training.schedules import AnySchedule
+
+if TYPE_CHECKING:
+    from nnpipe.training.regime import Regime
 
 
 class Train(Part):
@@ -17,9 +24,50 @@ class Train(Part):
 
     loss: Loss = "cross_entropy"
     optimizer: Annotated[AnyOptimizer, Shorthand()] = Adam()
-    epochs: int = Field(10, ge=1, description="Times that every training example is seen.")
+    epochs: int = Field(10, ge=0, description="Times that every training example is seen; 0: first weights, looked at.")
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
-        32, description="Examples between two steps of the optimizer; full: all of them."
+        32, description="Examples between two steps of the optimizer; 1: on-line; full: all of them."
+    )
+    schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
+        None, description="How the learning rate goes; left out: it stays."
+    )
+    momentum_schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
+        None, description="How the momentum goes (Adam's first beta); left out: it stays."
+    )
+    augmentation: tuple[Annotated[AnyAugmentation, Shorthand()], ...] = Field(
+        (), description="What is done to pictures before they are learned from, in order."
+    )
+    l1: float = Field(0, ge=0, description="What the sum of the weights' magnitudes counts in the loss.")
+    l2: float = Field(0, ge=0, description="What the sum of the weights' squares counts in the loss.")
+    max_norm: float | None = Field(None, gt=0, description="The largest length of one unit's incoming weights.")
+    clip_norm: float | None = Field(None, gt=0, description="The largest length of a batch's whole gradient.")
+    averaging: Annotated[AnyAveraging, Shorthand()] | None = Field(
+        None, description="Weights averaged over steps, measured and kept in place of the last; left out: the last."
     )
     precision: Precision = Field("float32", description="bfloat16: twice as fast on processors that know it.")
     early_stopping: EarlyStopping | None = Field(None, description="Left out: all epochs, and the last weights.")
+    goal: float | None = Field(None, ge=0, description="End after the epoch whose training loss is at most this.")
+    time_limit: float | None = Field(None, gt=0, description="End after the epoch in which so many seconds passed.")
+
+    @model_validator(mode="after")
+    def _check_schedules(self) -> Train:
+        check_schedules(self.optimizer, self.schedule, self.momentum_schedule)
+        return self
+
+    def regime(self) -> Regime:
+        """How the training loop is to go."""
+        from nnpipe.training.regime import Regime
+        from nnpipe.training.regularisation import Regularisation
+
+        return Regime(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.schedule,
+            momentum=self.momentum_schedule,
+            early_stopping=self.early_stopping,
+            averaging=self.averaging,
+            augmentation=self.augmentation,
+            regularisation=Regularisation(self.l1, self.l2, self.max_norm, self.clip_norm),
+            goal=self.goal,
+            time_limit=self.time_limit,
+        )

@@ -17,6 +17,7 @@ from nnpipe.training.examples import Examples
 from nnpipe.training.loop import fit
 from nnpipe.training.optimizers import ConjugateGradient, Sgd
 from nnpipe.training.optimizers.optimizer import Optimizer
+from nnpipe.training.regime import Regime
 
 LAYER = Dense(units=5, activation="sigmoid")
 LISTED: list[type[Method]] = list(get_args(get_args(AnyMethod)[0]))
@@ -76,7 +77,7 @@ def learn(method: Method, watch: MemoryWatch, optimizer: Optimizer, seed: int = 
 
     objective.gradient = watched  # type: ignore[method-assign]
     steps = optimizer.build(objective.module.parameters())
-    history = fit(objective, steps, images(0), images(1), epochs=3, batch_size=16, seed=seed, watch=watch)
+    history = fit(objective, steps, images(0), images(1), Regime(3, 16), seed=seed, watch=watch)
     return b"".join(t.numpy().tobytes() for t in objective.module.state_dict().values()), history.without_times()
 
 

@@ -15,8 +15,11 @@ from nnpipe.models.scaling import Scaling
 from nnpipe.training.classification import Classification
 from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
-from nnpipe.training.loop import History, fit
+from nnpipe.training.history import History
+from nnpipe.training.loop import fit
 from nnpipe.training.optimizers import Adam, Sgd
+from nnpipe.training.regime import Regime
+from nnpipe.training.schedules import Step
 
 LAYERS = [
     {"kind": "dense", "units": 8, "activation": "relu"},
@@ -35,9 +38,9 @@ def train(network: Any, blobs: Any, watch: Any) -> Any:
         made, seen = network(options.pop("layers", LAYERS), (2,)), options.pop("watch", watch())
         optimizer = options.pop("optimizer", Sgd(learning_rate=0.1, momentum=0.9)).build(made.parameters())
         precision = options.pop("precision", "float32")
-        options = {"epochs": 3, "batch_size": 20, **options}
+        regime = Regime(**{"epochs": 3, "batch_size": 20, **options})
         objective = Classification(made, "cross_entropy", precision)
-        return made, fit(objective, optimizer, blobs(), blobs(seed=1), seed=seed, watch=seen, **options), seen
+        return made, fit(objective, optimizer, blobs(), blobs(seed=1), regime, seed=seed, watch=seen), seen
 
     return run
 
@@ -96,7 +99,7 @@ def test_every_example_is_seen_once_an_epoch_in_another_order(network: Any, blob
             return super().gradient(x, y)
 
     optimizer = Sgd(learning_rate=0.01).build(made.parameters())
-    fit(Recording(made, "cross_entropy"), optimizer, data, None, epochs=2, batch_size=20, seed=0, watch=watch())
+    fit(Recording(made, "cross_entropy"), optimizer, data, None, Regime(2, 20), seed=0, watch=watch())
     assert [len(x) for x in seen] == [20, 20, 10] * 2
     epochs = [torch.cat(seen[:3]), torch.cat(seen[3:])]
     assert not torch.equal(*epochs)
@@ -115,18 +118,9 @@ def test_records_tell_what_a_report_needs(train: Any) -> None:
     assert all(record["seconds"] > 0 and record["examples"] == 90 for record in history.records)
 
 
-def test_a_schedule_is_asked_at_every_epoch(network: Any, blobs: Any, watch: Any) -> None:
-    made = network(LAYERS, (2,))
-    optimizer = Sgd(learning_rate=0.1).build(made.parameters())
-
-    def schedule(epoch: int) -> None:
-        optimizer.param_groups[0]["lr"] = 0.1 / epoch
-
-    objective = Classification(made, "cross_entropy")
-    history = fit(
-        objective, optimizer, blobs(), None, epochs=3, batch_size=30, seed=0, watch=watch(), schedule=schedule
-    )
-    assert [record["learning_rate"] for record in history.records] == [0.1, 0.05, 0.1 / 3]
+def test_a_schedule_sets_the_learning_rate_of_every_epoch(train: Any) -> None:
+    _, history, _ = train(learning_rate=Step(every=1, factor=0.5))
+    assert [record["learning_rate"] for record in history.records] == [0.1, 0.05, 0.025]
 
 
 def test_progress_is_told_while_an_epoch_goes_on(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +169,6 @@ def test_the_lectures_first_network_learns_two_classes_that_no_line_divides(watc
     splits = [Examples(x[rows], torch.from_numpy(y)[rows]) for rows in (slice(0, 800), slice(800, 1000))]
     optimizer = Sgd(learning_rate=0.5).build(network.parameters())
     objective = Classification(network, "mean_squared_error")
-    history = fit(objective, optimizer, *splits, epochs=20, batch_size=16, seed=seed, watch=watch())
+    history = fit(objective, optimizer, *splits, Regime(20, 16), seed=seed, watch=watch())
     assert history.records[-1]["val_accuracy"] > 0.95
     assert history.records[-1]["val_loss"] < 0.05

@@ -8,13 +8,19 @@ import pytest
 import torch
 
 from nnpipe.errors import Interrupted
+from nnpipe.training.augmentation import Affine, Elastic, Erasing, Flip, Shift
+from nnpipe.training.averaging import Ema
 from nnpipe.training.checkpoint import flatten, unflatten
 from nnpipe.training.classification import Classification
 from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
+from nnpipe.training.inspection import Inspector
 from nnpipe.training.loop import fit
 from nnpipe.training.optimizers import Adam, ConjugateGradient, RmsProp, Sgd
 from nnpipe.training.optimizers.optimizer import Optimizer
+from nnpipe.training.regime import Regime
+from nnpipe.training.regularisation import Regularisation
+from nnpipe.training.schedules import OneCycle, Piecewise
 
 DENSE = [
     {"kind": "dense", "units": 8, "activation": "relu"},
@@ -57,8 +63,9 @@ class Case:
         made = self.network(self.layers, self.shape, seed_of_weights)
         optimizer = self.optimizer.build(made.parameters())
         objective = Classification(made, "cross_entropy")
-        options = {"epochs": EPOCHS, "batch_size": 16, "seed": 5, **self.options}
-        history = fit(objective, optimizer, *self.data, watch=watch, **options)
+        regime = Regime(**{"epochs": EPOCHS, "batch_size": 16, **self.options})
+        inspector = Inspector(made, objective, self.data[0])
+        history = fit(objective, optimizer, *self.data, regime, seed=5, watch=watch, inspector=inspector)
         return b"".join(t.numpy().tobytes() for t in made.state_dict().values()), history
 
 
@@ -93,6 +100,34 @@ def test_a_fit_interrupted_at_every_batch_gives_the_same_bits(network: Any, blob
     assert resumed == weights
     assert after.without_times() == history.without_times()
     assert len(states) == EPOCHS * LOOKS
+
+
+@pytest.mark.parametrize("stop_at", [1, 6, 9], ids="look {}".format)
+def test_everything_that_moves_during_training_is_resumed(network: Any, blobs: Any, watch: Any, stop_at: int) -> None:
+    options = {
+        "learning_rate": OneCycle(),
+        "momentum": Piecewise(points=((0, 0.5), (1.5, 0.9))),
+        "averaging": Ema(decay=0.8),
+        "augmentation": (Shift(pixels=1), Affine(degrees=20), Elastic(alpha=2, sigma=1), Erasing(), Flip()),
+        "regularisation": Regularisation(l1=1e-3, l2=1e-3, max_norm=1.0, clip_norm=0.5),
+    }
+    case = Case(network, blobs, CONVOLUTIONAL, Sgd(learning_rate=0.1), **options)
+    weights, history = case.run(watch())
+    first = watch(stop_at=stop_at)
+    with pytest.raises(Interrupted):
+        case.run(first)
+    resumed, after = case.run(watch(states=first.states), seed_of_weights=99)
+    assert resumed == weights
+    assert after.without_times() == history.without_times()
+    assert after.inside == history.inside
+    assert len(history.inside) == EPOCHS + 1
+    for name in options:
+        assert (
+            Case(
+                network, blobs, CONVOLUTIONAL, Sgd(learning_rate=0.1), **{**options, name: Regime(1).__dict__[name]}
+            ).run(watch())[0]
+            != weights
+        ), f"{name} changes nothing"
 
 
 @pytest.mark.parametrize("looks", [1, 4, 6, 11], ids="{} before the end".format)

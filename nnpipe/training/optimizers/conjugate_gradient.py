@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class ConjugateGradient(Optimizer):
     """``line_searches`` along conjugate directions on each batch; wants large ones (1,000 examples or more)."""
 
+    needs_value: ClassVar[bool] = True
     kind: Literal["conjugate_gradient"] = "conjugate_gradient"
     line_searches: int = Field(3, ge=1, description="Line searches on each batch; directions start anew on the next.")
 

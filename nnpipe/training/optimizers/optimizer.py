@@ -4,20 +4,62 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from nnpipe.spec import Part
+from nnpipe.spec import Part, problem
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from nnpipe.training.schedules import Schedule
+
 
 class Optimizer(Part):
-    """A way to make an objective small. The training loop hands its ``step`` a closure, always."""
+    """A way to make an objective small. The training loop hands its ``step`` a ``Batch``, always.
 
+    needs_value: whether it compares values of the objective, and so needs one that has a value.
+    """
+
+    needs_value: ClassVar[bool] = False
     kind: str
 
     @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """A torch optimizer of ``parameters``; its whole state is in its ``state_dict``."""
+        """A torch optimizer of ``parameters``; its whole state is in its ``state_dict``.
+
+        It may have an attribute ``stopped``: why there is nothing left to do (one of ``history.REASONS``), or None.
+        """
+
+
+def check_schedules(
+    optimizer: Optimizer, learning_rate: Schedule | None, momentum: Schedule | None, prefix: str = ""
+) -> None:
+    """Refuse a schedule of what the optimizer does not have.
+
+    Raises:
+        PydanticCustomError: its path starts at the part that has ``optimizer`` and the schedules.
+    """
+    fields = type(optimizer).model_fields
+    if learning_rate and "learning_rate" not in fields:
+        raise _unscheduled(optimizer, f"{prefix}schedule", "learning rate")
+    if momentum and not {"momentum", "betas"} & fields.keys():
+        raise _unscheduled(optimizer, f"{prefix}momentum_schedule", "momentum")
+    # torch's RMSprop has no momentum to move unless it starts with one.
+    if momentum and optimizer.kind == "rmsprop" and not getattr(optimizer, "momentum", 0):
+        raise problem(
+            "rmsprop without momentum has none to schedule",
+            path=("optimizer",),
+            expected="momentum greater than 0",
+            found="momentum 0",
+        )
+
+
+def _unscheduled(optimizer: Optimizer, field: str, quantity: str) -> Exception:
+    return problem(
+        f"{optimizer.kind} has no {quantity} to schedule",
+        path=(field,),
+        expected=f"an optimizer with a {quantity}, such as sgd",
+        found=optimizer.kind,
+        hint=f"leave {field} out",
+    )

@@ -1,0 +1,32 @@
+"""What a training loop makes small: a module, and the gradient of its objective on a batch of examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Objective(Protocol):
+    """What is learned: a module, and the gradient of its objective on a batch.
+
+    generators: the random state it draws from; the loop keeps it in checkpoints.
+    """
+
+    @property
+    def module(self) -> nn.Module: ...
+
+    @property
+    def generators(self) -> Mapping[str, torch.Generator]: ...
+
+    def gradient(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        """Fill ``.grad`` of the module's parameters with the gradient of the batch's mean objective, in training mode.
+
+        Returns measures summed over the batch, 0-d tensors without history; ``loss`` is the objective, if it has a
+        value.
+        """
+
+    def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        """The same measures in evaluation mode; nothing is learned."""

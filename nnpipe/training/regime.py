@@ -1,0 +1,76 @@
+"""How a fit goes, whatever is learned: how long, in which batches, with which schedules, limits and averages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from nnpipe.training.averaging import AnyAveraging
+from nnpipe.training.early_stopping import EarlyStopping
+from nnpipe.training.schedules import AnySchedule
+
+if TYPE_CHECKING:
+    import torch
+
+    from nnpipe.training.augmentation.augmentation import Augmentation
+    from nnpipe.training.regularisation import Regularisation
+
+
+def _no_regularisation() -> Regularisation:
+    from nnpipe.training.regularisation import Regularisation
+
+    return Regularisation()
+
+
+@dataclass(frozen=True)
+class Regime:
+    """epochs, batch_size: the last batch of an epoch may be smaller; ``full`` is all examples.
+
+    learning_rate, momentum: schedules of the optimizer's options of these names; None leaves them as they are.
+    early_stopping: needs validation examples; the best epoch's weights are in the module at the end, even if it never
+        stopped early.
+    averaging: what validation measures, and the module has at the end, are averaged weights.
+    augmentation: what is done to a batch of inputs before it is learned from, in order.
+    goal: end after the epoch whose mean training loss is at most this.
+    time_limit: end after the epoch in which so many seconds of training have passed.
+    """
+
+    epochs: int
+    batch_size: int | Literal["full"] = 32
+    learning_rate: AnySchedule | None = None
+    momentum: AnySchedule | None = None
+    early_stopping: EarlyStopping | None = None
+    averaging: AnyAveraging | None = None
+    augmentation: tuple[Augmentation, ...] = ()
+    regularisation: Regularisation = field(default_factory=_no_regularisation)
+    goal: float | None = None
+    time_limit: float | None = None
+
+
+class Scheduled:
+    """The options of an optimizer that schedules move; what they are at first is the base value."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, regime: Regime) -> None:
+        self.optimizer, self.epochs = optimizer, regime.epochs
+        self.learning_rate, self.momentum = regime.learning_rate, regime.momentum
+        groups = optimizer.param_groups
+        self._rates = [float(group["lr"]) for group in groups] if regime.learning_rate else []
+        self._momenta = [_momentum(group) for group in groups] if regime.momentum else []
+
+    def set(self, time: float, step: float) -> None:
+        """Set them for the batch that begins at ``time`` and is ``step`` long, both in epochs."""
+        if self.learning_rate:
+            for group, base in zip(self.optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = self.learning_rate.value(base, time, step, self.epochs)
+        if self.momentum:
+            for group, base in zip(self.optimizer.param_groups, self._momenta, strict=True):
+                value = self.momentum.value(base, time, step, self.epochs)
+                if "betas" in group:
+                    group["betas"] = (value, group["betas"][1])
+                else:
+                    group["momentum"] = value
+
+
+def _momentum(group: dict[str, object]) -> float:
+    betas = group.get("betas")
+    return float(betas[0] if isinstance(betas, tuple) else group["momentum"])  # type: ignore[arg-type]
