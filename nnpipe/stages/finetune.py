@@ -48,7 +48,7 @@ def finetune(config: Finetune, work: Work) -> None:
     """
     from nnpipe.models.network import Network, save_document
     from nnpipe.training.classification import Classification
-    from nnpipe.training.inspection import Inspector
+    from nnpipe.training.inspection import NetworkInspector
     from nnpipe.training.loop import fit
     from nnpipe.training.seeds import generator
 
@@ -78,7 +78,7 @@ def finetune(config: Finetune, work: Work) -> None:
         train.regime(),
         seed=work.seed,
         watch=work,
-        inspector=Inspector(network, objective, examples),
+        inspector=NetworkInspector(network, objective, examples),
     )
     # Of all epochs, those before an interruption too.
     work.timings["epochs"] = [{k: r[k] for k in ("epoch", "seconds", "examples")} for r in history.records]

@@ -20,8 +20,8 @@ SATURATED = {"sigmoid": (0.05, 0.95), "tanh": (-0.9, 0.9), "softsign": (-0.9, 0.
 RECTIFIED = ("relu",)  # a unit that gives nothing for any example does not learn
 
 
-class Inspector:
-    """Looks at ``network`` with the same examples each time, and leaves it as it was."""
+class NetworkInspector:
+    """An ``Inspector``. Looks at ``network`` with the same examples each time, and leaves it as it was."""
 
     def __init__(self, network: Network, objective: Objective, examples: Examples) -> None:
         self.network, self.objective = network, objective

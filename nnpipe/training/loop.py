@@ -21,8 +21,7 @@ from nnpipe.training.batch import Batch, add_up
 from nnpipe.training.checkpoint import flatten, unflatten
 from nnpipe.training.examples import Examples
 from nnpipe.training.history import History
-from nnpipe.training.inspection import Inspector
-from nnpipe.training.objective import Objective
+from nnpipe.training.objective import Inspector, Objective
 from nnpipe.training.regime import Regime, Scheduled
 from nnpipe.training.seeds import generator
 from nnpipe.training.watch import Watch

@@ -30,3 +30,13 @@ class Objective(Protocol):
 
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         """The same measures in evaluation mode; nothing is learned."""
+
+
+class Inspector(Protocol):
+    """Somebody who looks inside what is learned, before the first epoch and after each, and leaves it as it was."""
+
+    def weights(self) -> dict[str, list[Tensor]]:
+        """The weights of each layer as they are now, to be handed to ``look`` a step later."""
+
+    def look(self, before: dict[str, list[Tensor]] | None = None) -> dict[str, dict[str, float]]:
+        """Layer -> measures; of the last step too, where ``before`` says what was there before it."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nnpipe.training.classification import Classification
-from nnpipe.training.inspection import Inspector
+from nnpipe.training.inspection import NetworkInspector
 from nnpipe.training.loop import fit
 from nnpipe.training.optimizers import Sgd
 from nnpipe.training.regime import Regime
@@ -24,7 +24,7 @@ LAYERS = [
 def test_norms_and_activations_are_those_of_each_layer(network: Any, blobs: Any) -> None:
     layers = [layer for layer in LAYERS if layer["kind"] == "dense"]
     made, data = network(layers, (2,)), blobs()
-    seen = Inspector(made, Classification(made, "cross_entropy"), data).look()
+    seen = NetworkInspector(made, Classification(made, "cross_entropy"), data).look()
     loss = torch.nn.functional.nll_loss(made(data.x).log(), data.y)
     gradient = torch.autograd.grad(loss, made.layers[1].weight)[0]
     hidden = made.activations(data.x)[1].detach()
@@ -42,7 +42,7 @@ def test_saturated_and_dead_units_are_counted(network: Any, blobs: Any) -> None:
         made.layers[0].bias[:2] = -100.0  # two of eight give nothing
         made.layers[2].bias[:3] = 100.0  # three of six give 1
         made.layers[2].weight[3:] = 0.0  # and three 0.5
-    seen = Inspector(made, Classification(made, "cross_entropy"), blobs()).look()
+    seen = NetworkInspector(made, Classification(made, "cross_entropy"), blobs()).look()
     assert seen["0"]["dead"] == pytest.approx(2 / 8)
     assert seen["2"]["saturated"] == pytest.approx(0.5)
     assert "dead" not in seen["2"]
@@ -54,7 +54,7 @@ def test_looking_changes_no_bit_of_training(network: Any, blobs: Any, watch: Any
         made = network(LAYERS, (2,))
         objective = Classification(made, "cross_entropy")
         optimizer = Sgd(learning_rate=0.1).build(made.parameters())
-        inspector = Inspector(made, objective, blobs()) if looks else None
+        inspector = NetworkInspector(made, objective, blobs()) if looks else None
         history = fit(objective, optimizer, blobs(), None, Regime(2, 20), seed=0, watch=watch(), inspector=inspector)
         found.append((history.records[-1]["loss"], *(p.tolist() for p in made.parameters())))
     assert found[0] == found[1]
@@ -67,7 +67,7 @@ def test_without_epochs_the_first_weights_are_looked_at_and_kept(network: Any, b
     before = [p.detach().clone() for p in made.parameters()]
     objective = Classification(made, "cross_entropy")
     optimizer = Sgd(learning_rate=0.1).build(made.parameters())
-    inspector = Inspector(made, objective, blobs())
+    inspector = NetworkInspector(made, objective, blobs())
     history = fit(objective, optimizer, blobs(), None, Regime(0), seed=0, watch=watch(), inspector=inspector)
     assert all(torch.equal(*pair) for pair in zip(before, made.parameters(), strict=True))
     assert (history.records, len(history.inside)) == ([], 1)

@@ -14,7 +14,7 @@ from nnpipe.training.checkpoint import flatten, unflatten
 from nnpipe.training.classification import Classification
 from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
-from nnpipe.training.inspection import Inspector
+from nnpipe.training.inspection import NetworkInspector
 from nnpipe.training.loop import fit
 from nnpipe.training.optimizers import Adam, ConjugateGradient, RmsProp, Sgd
 from nnpipe.training.optimizers.optimizer import Optimizer
@@ -64,7 +64,7 @@ class Case:
         optimizer = self.optimizer.build(made.parameters())
         objective = Classification(made, "cross_entropy")
         regime = Regime(**{"epochs": EPOCHS, "batch_size": 16, **self.options})
-        inspector = Inspector(made, objective, self.data[0])
+        inspector = NetworkInspector(made, objective, self.data[0])
         history = fit(objective, optimizer, *self.data, regime, seed=5, watch=watch, inspector=inspector)
         return b"".join(t.numpy().tobytes() for t in made.state_dict().values()), history
 
