@@ -1,0 +1,100 @@
+"""How the gradient goes from the last layer to the first, and how large it is in each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from nnpipe.plots.picture import Drawing, Picture, Subject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Inside = Sequence[Mapping[str, Mapping[str, float]]]
+
+
+class GradientFlow(Picture):
+    """The length of each layer's gradient, layer by layer and epoch by epoch (Glorot & Bengio 2010, figure 7)."""
+
+    kind: Literal["gradient_flow"] = "gradient_flow"
+    needs: ClassVar[str] = "at least two layers with weights"
+
+    def applies(self, subject: Subject) -> bool:
+        inside = subject.history.get("inside") or [{}]
+        return len(_layers(inside)) > 1
+
+    def draw(self, subject: Subject) -> Drawing:
+        from nnpipe.plots.style import new_figure
+
+        inside: Inside = subject.history["inside"]
+        trained = len(inside) > 1
+        figure = new_figure(4.6 if trained else 2.4)
+        panels = figure.subplots(2 if trained else 1, squeeze=False)[:, 0]
+        _draw_layers(panels[0], inside)
+        if trained:
+            _draw_epochs(panels[1], inside)
+        seen = _seen(inside)
+        epochs = (
+            " Below, the same for each layer after every epoch: lines that keep together learn at one pace." * trained
+        )
+        return Drawing(
+            title="Gradient by layer",
+            caption="The length of the loss's gradient with respect to each layer's weights, on a logarithmic scale. "
+            "Where the line falls towards the first layers, they learn next to nothing: the gradient vanishes." + epochs
+            # What is seen comes last, after how to read it.
+            + f" {seen}",
+            alt=f"Gradient lengths of {len(_layers(inside))} layers. {seen}",
+            figure=figure,
+        )
+
+
+def _layers(inside: Inside) -> list[str]:
+    """The layers that have a gradient, from the first."""
+    return [layer for layer, measures in inside[0].items() if "gradient_norm" in measures]
+
+
+def _norms(inside: Inside, epoch: int) -> list[float]:
+    return [inside[epoch][layer]["gradient_norm"] for layer in _layers(inside)]
+
+
+def _draw_layers(axes: Axes, inside: Inside) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    from nnpipe.plots.style import BLUE, VERMILLION
+
+    numbers = range(1, len(_layers(inside)) + 1)
+    axes.plot(numbers, _norms(inside, 0), "o-", color=BLUE, markersize=4, label="before training")
+    if len(inside) > 1:
+        axes.plot(numbers, _norms(inside, -1), "o--", color=VERMILLION, markersize=4, label="at the end")
+        axes.legend()
+    axes.set_yscale("log")
+    axes.set_title("Length of the gradient, layer by layer")
+    axes.set_xlabel("layer with weights, from the input")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+
+
+def _draw_epochs(axes: Axes, inside: Inside) -> None:
+    import matplotlib as mpl
+    from matplotlib.ticker import MaxNLocator
+
+    layers = _layers(inside)
+    colours = mpl.colormaps["viridis"]
+    for number, layer in enumerate(layers, start=1):
+        values = [epoch[layer]["gradient_norm"] for epoch in inside]
+        label = str(number) if number in (1, len(layers)) or len(layers) <= 6 else None
+        axes.plot(range(len(inside)), values, color=colours(0.9 * (number - 1) / (len(layers) - 1)), label=label)
+    axes.set_yscale("log")
+    axes.set_title("Length of the gradient, epoch by epoch")
+    axes.set_xlabel("epoch; 0: before training")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.legend(title="layer", ncols=2 if len(layers) > 3 else 1, title_fontsize=8.5)
+
+
+def _seen(inside: Inside) -> str:
+    first, *_, last = _norms(inside, 0)
+    if not (first > 0 and last > 0):
+        return "Before training some layers get no gradient at all."
+    if max(first, last) < 3 * min(first, last):
+        return f"Before training the first layer's is {first:.2g} and the last one's {last:.2g}: of one order."
+    ratio, which = (last / first, "smaller") if first < last else (first / last, "larger")
+    return f"Before training the first layer's is {ratio:.2g} times {which} than the last one's."
