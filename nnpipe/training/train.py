@@ -8,14 +8,16 @@ from pydantic import Field
 
 from nnpipe.spec import Part, Shorthand
 from nnpipe.training.early_stopping import EarlyStopping
-from nnpipe.training.losses import Loss, Precision
+from nnpipe.training.losses import AnyLossOrKind, CrossEntropy
 from nnpipe.training.optimizers import Adam, AnyOptimizer
+
+Precision = Literal["float32", "bfloat16"]
 
 
 class Train(Part):
-    """How the network learns from labels."""
+    """How the network learns from labels, or from numbers."""
 
-    loss: Loss = "cross_entropy"
+    loss: AnyLossOrKind = Field(CrossEntropy(), description="What is made small.")
     optimizer: Annotated[AnyOptimizer, Shorthand()] = Adam()
     epochs: int = Field(10, ge=1, description="Times that every training example is seen.")
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
