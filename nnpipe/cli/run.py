@@ -15,7 +15,11 @@ from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile
 if TYPE_CHECKING:
     from nnpipe.pipeline.run import Run
 
-HEADLINE = 3  # metrics that are printed; the others are in the report
+# The metrics that are printed, the first three of these that were measured; the others are in the report.
+HEADLINE = (
+    "test_accuracy", "test_balanced_accuracy",
+    "test_r2", "test_mean_absolute_error", "test_root_mean_squared_error", "test_loss",
+)  # fmt: skip
 
 
 def run(
@@ -60,7 +64,8 @@ def _outcome(run: Run) -> list[str]:
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     lines = [f"{run.spec}: {counts} in {duration(run.seconds)}"]
     if run.metrics:
-        lines.append(measures(dict(islice(run.metrics.items(), HEADLINE))))
+        known = ((name, run.metrics[name]) for name in HEADLINE if name in run.metrics)
+        lines.append(measures(dict(islice(known, 3))))
     if run.report:
         lines.append(f"report {run.report}")
     return lines

@@ -65,12 +65,19 @@ def _listed(listing: dict[str, Any]) -> list[str]:
         lines += [*table(("ref", "artifact"), [(n, id_[:SHORT]) for n, id_ in listing["refs"].items()], "<<"), ""]
     rows = []
     for run in listing["runs"]:
-        accuracy = (run["metrics"] or {}).get("test_accuracy")
-        shown = "-" if accuracy is None else f"{accuracy:.4f}"
+        shown = _result(run["metrics"] or {})
         rows.append((run["run"], run["status"], when(run["started"]), shown, duration(run["seconds"])))
     if rows:
-        lines += [*table(("run", "status", "when", "accuracy", "took"), rows, "<<<>>"), ""]
+        lines += [*table(("run", "status", "when", "result", "took"), rows, "<<<<>"), ""]
     return [*lines, f"{listing['artifacts']} artifacts, {size(listing['bytes'])} in {listing['store']}"]
+
+
+def _result(metrics: dict[str, float]) -> str:
+    """The one measure that a run is told by: accuracy of classes, R2 of numbers; a dash where nothing was measured."""
+    for name, told in (("test_accuracy", "accuracy"), ("test_r2", "R2")):
+        if name in metrics:
+            return f"{told} {metrics[name]:.4f}"
+    return "-"
 
 
 # -- show ----------------------------------------------------------------------------------------------------
@@ -87,7 +94,7 @@ def show(
     if as_json:
         print(json.dumps(run or _artifact(opened, name)))
     elif run:
-        print("\n".join(_run_shown(run)))
+        print("\n".join(_run_shown(run, _intervals(opened, run))))
     else:
         print("\n".join(_artifact_shown(_artifact(opened, name))))
 
@@ -141,8 +148,17 @@ def _artifact_shown(shown: dict[str, Any]) -> list[str]:
     return lines + [line for title, body in sections.items() if body for line in (title, *body)]
 
 
-def _run_shown(run: dict[str, Any]) -> list[str]:
-    from nnpipe.cli.text import SHORT, duration, measures, table, when
+def _intervals(store: Store, run: dict[str, Any]) -> dict[str, Any]:
+    """Metric -> its interval, from the run's evaluation; empty where that is gone or has none."""
+    for stage in run["stages"]:
+        if stage["name"] == "evaluate" and store.directory(stage["artifact"]).exists():
+            found: dict[str, Any] = store.artifact(stage["artifact"]).summary.get("intervals", {})
+            return found
+    return {}
+
+
+def _run_shown(run: dict[str, Any], intervals: dict[str, Any]) -> list[str]:
+    from nnpipe.cli.text import SHORT, duration, measure, table, when
 
     lines = [
         f"run       {run['run']}",
@@ -150,8 +166,13 @@ def _run_shown(run: dict[str, Any]) -> list[str]:
         f"started   {when(run.get('started'))}, took {duration(run['seconds'])}",
     ]
     lines += [f"error     {run['error']}"] if run.get("error") else []
-    lines += [f"metrics   {measures(run['metrics'])}"] if run["metrics"] else []
     lines += [f"report    {run['report']}"] if run["report"] else []
+    found = [
+        (name.replace("_", " "), measure(value), " to ".join(map(measure, intervals.get(name, ()))))
+        for name, value in (run["metrics"] or {}).items()
+    ]
+    if found:
+        lines += ["metrics", *("  " + line for line in table(("measure", "value", "95 % interval"), found, "<><"))]
     rows = [(s["name"], s["status"], s["artifact"][:SHORT], duration(s["seconds"])) for s in run["stages"]]
     return [*lines, "stages", *("  " + line for line in table(("stage", "status", "artifact", "took"), rows, "<<<>"))]
 

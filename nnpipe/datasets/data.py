@@ -11,6 +11,7 @@ from nnpipe.spec import Part, Shorthand
 
 Format = Literal["hdf5", "zarr"]
 Scaling = Literal["auto", "unit", "standard", "none"]
+TargetScaling = Literal["auto", "standard", "none"]
 AnySourceOrKind = Annotated[AnySource, Shorthand()]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Validation = Annotated[int, Field(ge=0)] | Fraction
@@ -32,5 +33,10 @@ class Data(Part):
     )
     scaling: Scaling = Field(
         "auto", description="unit: to 0..1; standard: mean 0, variance 1; auto: unit where the range is known."
+    )
+    target_scaling: TargetScaling = Field(
+        "auto",
+        description="Of numbers to learn. standard: mean 0, variance 1 while training, and predictions in the data's "
+        "units; auto: standard if the last layer is linear.",
     )
     seed: int = Field(0, ge=0, description="Draws made-up data and the splits.")

@@ -1,6 +1,7 @@
-"""Raw arrays as examples and labels: what is kept, and what is refused, with the file and the row.
+"""Raw arrays as examples and their answers: what is kept, and what is refused, with the file and the row.
 
-What leaves can be trained on: examples are uint8 or finite float32, labels int64 from 0 to classes - 1.
+What leaves can be trained on: examples are uint8 or finite float32, labels int64 from 0 to classes - 1, targets finite
+float32.
 """
 
 from __future__ import annotations
@@ -39,6 +40,40 @@ def checked_examples(values: np.ndarray, where: str, first: int) -> np.ndarray:
     """
     with np.errstate(over="ignore"):
         kept = values.astype(kept_dtype(values.dtype, where), copy=False)
+    _check_finite(kept, values, where, first)
+    return kept
+
+
+def checked_targets(values: np.ndarray, where: str, first: int) -> np.ndarray:
+    """``values``, (rows,) or (rows, targets), as float32 of two dimensions. ``first``: as for examples.
+
+    Raises:
+        DataError: they are not numbers, one row an example, or one is NaN, infinite or too large for float32.
+    """
+    kept_dtype(values.dtype, where)
+    if values.ndim not in (1, 2) or 0 in values.shape[1:]:
+        raise DataError(
+            "not the numbers of each example",
+            where=where,
+            expected="an array of shape (examples,) or (examples, targets)",
+            found=f"shape (examples, {', '.join(map(str, values.shape[1:]))})",
+        )
+    rows = values.reshape(len(values), -1)
+    with np.errstate(over="ignore"):
+        kept = rows.astype(np.float32)
+    _check_finite(kept, rows, where, first)
+    return kept
+
+
+def are_classes(blocks: Iterable[np.ndarray]) -> bool:
+    """Whether answers are classes: whole numbers, of whatever type. A fraction among them makes them targets."""
+    return all(
+        block.dtype.kind != "f" or bool((np.isfinite(block) & (block == np.floor(block))).all()) for block in blocks
+    )
+
+
+def _check_finite(kept: np.ndarray, values: np.ndarray, where: str, first: int) -> None:
+    """Refuse ``kept`` where it is not finite; ``values`` are what it was made from."""
     if kept.dtype.kind == "f":
         # A sum is finite only if all its terms are: this spares a mask as large as the block.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -51,7 +86,6 @@ def checked_examples(values: np.ndarray, where: str, first: int) -> np.ndarray:
                 expected="finite numbers of at most 3.4e38",
                 found=f"{values[(row, *place)]} in example {first + row}",
             )
-    return kept
 
 
 def checked_labels(values: np.ndarray, where: str, first: int, classes: int | None = None) -> np.ndarray:
@@ -66,7 +100,9 @@ def checked_labels(values: np.ndarray, where: str, first: int, classes: int | No
             where=where,
             expected="an array of shape (examples,)",
             found=f"shape (examples, {', '.join(map(str, values.shape[1:]))})",
-            hint="labels are class numbers; of one-hot rows keep argmax(axis=1)" if values.ndim == 2 else None,
+            hint="labels are class numbers: of one-hot rows keep argmax(axis=1); to learn numbers set task: regression"
+            if values.ndim == 2
+            else None,
         )
     if values.dtype.kind not in "biuf":
         raise DataError("not an array of numbers", where=where, expected="whole numbers", found=f"dtype {values.dtype}")
@@ -104,7 +140,8 @@ def numbered_classes(labels: Iterable[np.ndarray], where: str) -> tuple[str, ...
             where=where,
             expected=f"every number from 0 to {classes - 1}",
             found=f"no example of class {absent}",
-            hint="number the classes from 0, or give class_names with a name for each",
+            hint="number the classes from 0, or give class_names with a name for each; to learn numbers set "
+            "task: regression",
         )
     return tuple(map(str, range(classes)))
 
@@ -123,12 +160,16 @@ def check_counts(examples: int, labels: int, images_at: str, labels_at: str) -> 
 
 
 def checked_blocks(
-    examples: Iterable[np.ndarray], labels: Iterable[np.ndarray], places: tuple[str, str], classes: int
+    examples: Iterable[np.ndarray], answers: Iterable[np.ndarray], places: tuple[str, str], classes: int
 ) -> Iterator[Block]:
-    """Blocks of examples with their labels, all checked. ``places``: what errors call the examples and the labels."""
+    """Blocks of examples with their labels, or with their targets where there are 0 ``classes``, all checked.
+
+    places: what errors call the examples and the answers.
+    """
     first = 0
-    for x, y in zip(examples, labels, strict=True):
-        yield checked_examples(x, places[0], first), checked_labels(y, places[1], first, classes)
+    for x, y in zip(examples, answers, strict=True):
+        answer = checked_labels(y, places[1], first, classes) if classes else checked_targets(y, places[1], first)
+        yield checked_examples(x, places[0], first), answer
         first += len(x)
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from nnpipe.models.activations import Activation
 from nnpipe.models.layers import AnyLayer, Dense
-from nnpipe.models.layers.layer import Shape, ShapeError
+from nnpipe.models.layers.layer import Shape, ShapeError, WeightedLayer
 from nnpipe.spec import Part, Shorthand
 
 
@@ -18,6 +19,12 @@ class Model(Part):
     layers: tuple[Annotated[AnyLayer, Shorthand()], ...] = Field(
         min_length=1, description="The layers, from the input to the output."
     )
+
+    @property
+    def last_activation(self) -> Activation:
+        """What the outputs went through; linear where the last layer has no activation."""
+        last = self.layers[-1]
+        return last.activation if isinstance(last, WeightedLayer) else "linear"
 
     def first_shape(self, input_shape: Shape) -> Shape:
         """What the first layer is given: images as vectors, where it is a dense layer; else ``input_shape``."""

@@ -26,6 +26,7 @@ class Network(nn.Module):
 
     layers: index = place in the spec; their parameters are ``layers.<i>.weight`` and ``layers.<i>.bias``.
     Inputs x are scaled float32: (batch, *input_shape).
+    class_names: empty where the outputs are numbers, ``target_names``, scaled by ``target_scaling``.
     """
 
     def __init__(
@@ -35,10 +36,13 @@ class Network(nn.Module):
         scaling: Scaling,
         class_names: Sequence[str],
         generator: torch.Generator,
+        target_names: Sequence[str] = (),
+        target_scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
         self.architecture, self.input_shape = architecture, tuple(input_shape)
         self.scaling, self.class_names = scaling, tuple(class_names)
+        self.target_names, self.target_scaling = tuple(target_names), target_scaling or Scaling()
         first = architecture.first_shape(self.input_shape)
         self.reads_vectors = len(first) == 1
         shapes = [first, *architecture.shapes(self.input_shape)]
@@ -81,7 +85,8 @@ class Network(nn.Module):
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities, (batch, classes), and the class of each example, (batch,) int64.
 
-        Of one sigmoid unit both classes' probabilities are given; several sigmoid units need not sum to 1.
+        Of one sigmoid unit both classes' probabilities are given; several sigmoid units need not sum to 1. Of linear
+        outputs, which the hinge loss trains, the margins are given as they are: no function of them is a probability.
         """
         return self.decide(self.logits(x))
 
@@ -89,8 +94,18 @@ class Network(nn.Module):
         """What ``predict`` gives, from logits."""
         outputs = self.outputs(logits)
         if outputs.shape[1] == 1:
-            outputs = torch.cat([1 - outputs, outputs], 1)
+            other = -outputs if self.architecture.last_activation == "linear" else 1 - outputs
+            outputs = torch.cat([other, outputs], 1)
         return outputs, classify(logits)
+
+    def estimate(self, x: Tensor) -> Tensor:
+        """Numbers in the data's units, (batch, targets), from a network that learnt numbers."""
+        return self.in_units(self.forward(x))
+
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """Outputs, which are scaled, as numbers in the data's units."""
+        scaling = self.target_scaling
+        return outputs * outputs.new_tensor(scaling.scale) + outputs.new_tensor(scaling.offset)
 
     def generators(self) -> dict[str, torch.Generator]:
         """The random state of layers that draw in training, by the layer's name."""
@@ -116,13 +131,17 @@ def classify(logits: Tensor) -> Tensor:
 
 
 def save_document(network: Network) -> dict[str, Any]:
-    """What a model is besides its weights, as JSON."""
-    return {
+    """What a model is besides its weights, as JSON; ``target_names`` and ``target_scaling`` of numbers only."""
+    document = {
         "architecture": network.architecture.model_dump(mode="json"),
         "input_shape": list(network.input_shape),
         "scaling": network.scaling.model_dump(mode="json"),
         "class_names": list(network.class_names),
     }
+    if network.target_names:
+        scaling = network.target_scaling.model_dump(mode="json")
+        document |= {"target_names": list(network.target_names), "target_scaling": scaling}
+    return document
 
 
 def load_network(tensors: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Network:
@@ -137,6 +156,8 @@ def load_network(tensors: Mapping[str, np.ndarray], about: Mapping[str, Any]) ->
         Scaling.model_validate(about["scaling"]),
         about["class_names"],
         torch.Generator().manual_seed(0),
+        about.get("target_names", ()),
+        Scaling.model_validate(about.get("target_scaling", {})),
     )
     weights = {name: torch.tensor(array) for name, array in tensors.items()}
     try:

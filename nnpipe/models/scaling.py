@@ -1,4 +1,7 @@
-"""From raw values to what a network reads: x = (raw - offset) / scale in float32, kept with the model."""
+"""From raw values to what a network reads: x = (raw - offset) / scale in float32, kept with the model.
+
+Numbers to learn are scaled in the same way: a network gives scaled ones, and raw = scaled * scale + offset.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 ScalingKind = Literal["auto", "unit", "standard", "none"]
+TargetScalingKind = Literal["auto", "standard", "none"]
 Numbers = float | tuple[float, ...]  # one for all values of an example, or one a feature
 
 
@@ -27,6 +31,13 @@ class Scaling(Part):
 
         offset, scale = np.asarray(self.offset, np.float32), np.asarray(self.scale, np.float32)
         return (raw.astype(np.float32) - offset) / scale
+
+    def invert(self, scaled: np.ndarray) -> np.ndarray:
+        """What ``apply`` was given, from what it gave: float32, as exactly as that can say."""
+        import numpy as np
+
+        offset, scale = np.asarray(self.offset, np.float32), np.asarray(self.scale, np.float32)
+        return scaled.astype(np.float32) * scale + offset
 
 
 def resolve_scaling(kind: ScalingKind, attributes: Mapping[str, Any]) -> Scaling:
@@ -53,6 +64,27 @@ def resolve_scaling(kind: ScalingKind, attributes: Mapping[str, Any]) -> Scaling
         )
     low, high = value_range
     return Scaling(offset=low, scale=high - low if high > low else 1.0)
+
+
+def resolve_target_scaling(kind: TargetScalingKind, attributes: Mapping[str, Any], linear: bool) -> Scaling:
+    """What ``kind`` means for the numbers to learn of the data whose artifact has ``attributes``.
+
+    standard: mean 0 and variance 1 over the training examples, number by number. auto: standard where the network's
+    outputs are ``linear``, else none: the others do not reach every number. Of classes nothing is scaled.
+
+    Raises:
+        DataError: standard, of classes or for outputs that are not linear.
+    """
+    targets = attributes["statistics"].get("targets") if attributes.get("target_names") else None
+    if kind == "standard" and not (targets and linear):
+        raise DataError(
+            "the answers cannot be scaled to mean 0 and variance 1",
+            where="data.target_scaling",
+            expected="numbers to learn, and activation linear in the last layer",
+            found="a last layer with another activation" if targets else "classes",
+            hint="leave target_scaling out",
+        )
+    return Scaling() if kind == "none" or not (targets and linear) else _standard(targets)
 
 
 def _standard(statistics: Mapping[str, Any]) -> Scaling:

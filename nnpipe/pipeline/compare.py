@@ -22,8 +22,12 @@ SHORT = 10  # characters of a digest that are shown
 SPEC_FIELDS: dict[str, dict[str, str]] = {
     "ingest": {"": "data"},
     "pretrain": {"": "pretrain", "scaling": "data.scaling", "layer": "layer"},
-    "finetune": {"scaling": "data.scaling", "pretrained": "pretrain.layers"},
-    "evaluate": {"loss": "train.loss"},
+    "finetune": {
+        "scaling": "data.scaling",
+        "target_scaling": "data.target_scaling",
+        "pretrained": "pretrain.layers",
+    },
+    "evaluate": {"loss": "train.loss", "top_k": "evaluate.top_k"},
     "visualize": {"pictures": "visualize"},
     "export": {"formats": "export"},
     "report": {"spec": ""},

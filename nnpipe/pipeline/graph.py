@@ -49,9 +49,15 @@ def stages_of(spec: Spec) -> list[Stage]:
     def add(name: str, config: Part, inputs: Mapping[str, str]) -> None:
         stages.append(Stage(name, f"nnpipe.stages.{name}:{name}", config, inputs, _seed(spec.seed, name)))
 
-    finetune = Finetune(model=model, train=spec.train, scaling=data.scaling, pretrained=len(pretrained))
+    finetune = Finetune(
+        model=model,
+        train=spec.train,
+        scaling=data.scaling,
+        target_scaling=data.target_scaling,
+        pretrained=len(pretrained),
+    )
     add("finetune", finetune, {"data": "ingest", **layers})
-    add("evaluate", Evaluate(model=model, loss=spec.train.loss), read)
+    add("evaluate", Evaluate(model=model, loss=spec.train.loss, top_k=spec.evaluate.top_k), read)
     add("visualize", Visualize(model=model, pictures=spec.visualize), {**read, "evaluation": "evaluate", **layers})
     add("export", Export(model=model, formats=spec.export), {"model": "finetune"})
     results = {"evaluation": "evaluate", "pictures": "visualize", "exports": "export"}

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from nnpipe.datasets.data import Data
 from nnpipe.datasets.sources.source import Description
 from nnpipe.errors import NnpipeError
+from nnpipe.evaluation.settings import Measures
 from nnpipe.exporters import AnyExporter
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError
@@ -21,7 +22,8 @@ from nnpipe.pretraining.pretrain import Pretrain
 from nnpipe.spec import Part, Shorthand, problem
 from nnpipe.spec.document import Document
 from nnpipe.spec.validate import validate
-from nnpipe.training.losses import check_outputs
+from nnpipe.training.losses.loss import LossError
+from nnpipe.training.losses.outputs import check_outputs
 from nnpipe.training.train import Train
 
 
@@ -36,6 +38,7 @@ class Spec(Part):
     model: Model
     pretrain: Pretrain | None = None
     train: Train
+    evaluate: Measures = Field(Measures(), description="What is measured on the test examples.")
     visualize: tuple[Annotated[AnyPicture, Shorthand()], ...] | None = Field(
         None, description="Pictures to draw; left out: every picture that says something about this network."
     )
@@ -54,6 +57,7 @@ class Spec(Part):
                 what, path=("data", "source"), expected=error.expected, found=error.found, hint=error.hint
             ) from error
         self._check_shapes(description)
+        self._check_answers(description)
         if self.pretrain:
             self.pretrain.check(self.model)
             self._check_scaling(self.pretrain)
@@ -86,13 +90,36 @@ class Spec(Part):
             raise _shape_problem(error) from error
         if description.classes is not None:
             try:
-                check_outputs(self.model, description.shape, self.train.loss, description.classes)
+                check_outputs(self.model, description.shape, self.train.loss, description.classes, description.targets)
             except ShapeError as error:
                 raise _shape_problem(error) from error
 
+    def _check_answers(self, description: Description) -> None:
+        classes, stopping = description.classes, self.train.early_stopping
+        if classes is None:
+            return
+        linear = self.model.last_activation == "linear"
+        if self.data.target_scaling == "standard" and (classes or not linear):
+            raise problem(
+                "the answers cannot be scaled to mean 0 and variance 1",
+                path=("data", "target_scaling"),
+                expected="numbers to learn, and activation linear in the last layer",
+                found=f"{classes} classes" if classes else f"activation {self.model.last_activation}",
+                hint="leave target_scaling out",
+            )
+        if stopping and not stopping.measured(classes):
+            raise problem(
+                f"{stopping.monitor} is not measured of {'classes' if classes else 'numbers'}",
+                path=("train", "early_stopping", "monitor"),
+                expected="val_loss or " + ("val_accuracy" if classes else "val_mean_absolute_error"),
+                found=stopping.monitor,
+            )
+
 
 def _shape_problem(error: ShapeError) -> Any:
-    path = ("model", "layers") if error.index is None else ("model", "layers", error.index)
+    path: tuple[str | int, ...] = ("model", "layers") if error.index is None else ("model", "layers", error.index)
+    if isinstance(error, LossError):
+        path = ("train", "loss")
     return problem(error.what, path=path, expected=error.expected, found=error.found, hint=error.hint)
 
 

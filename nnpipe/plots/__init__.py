@@ -10,13 +10,25 @@ from nnpipe.plots.confusion_matrix import ConfusionMatrix
 from nnpipe.plots.decision_boundary import DecisionBoundary
 from nnpipe.plots.examples import Examples
 from nnpipe.plots.filters import Filters
+from nnpipe.plots.fitted_function import FittedFunction
 from nnpipe.plots.learning_curves import LearningCurves
 from nnpipe.plots.picture import Drawing, Picture, Pretrained, Subject
+from nnpipe.plots.predicted_vs_true import PredictedVsTrue
 from nnpipe.plots.pretrained_filters import PretrainedFilters
 from nnpipe.plots.pretraining_curves import PretrainingCurves
+from nnpipe.plots.reliability_diagram import ReliabilityDiagram
 
 AnyPicture = Annotated[
-    LearningCurves | ConfusionMatrix | DecisionBoundary | Examples | Filters | PretrainedFilters | PretrainingCurves,
+    LearningCurves
+    | ConfusionMatrix
+    | ReliabilityDiagram
+    | PredictedVsTrue
+    | FittedFunction
+    | DecisionBoundary
+    | Examples
+    | Filters
+    | PretrainedFilters
+    | PretrainingCurves,
     Field(discriminator="kind"),
 ]
 
@@ -24,6 +36,9 @@ AnyPicture = Annotated[
 EVERY: tuple[Picture, ...] = (
     LearningCurves(),
     ConfusionMatrix(),
+    ReliabilityDiagram(),
+    PredictedVsTrue(),
+    FittedFunction(),
     DecisionBoundary(),
     Examples(),
     Filters(),

@@ -18,10 +18,11 @@ class DecisionBoundary(Picture):
     """The probability of the second class over the plane, the line where it is one half, and the test points."""
 
     kind: Literal["decision_boundary"] = "decision_boundary"
-    needs: ClassVar[str] = "data of two features and two classes"
+    needs: ClassVar[str] = "data of two features and two classes, of which the network tells probabilities"
 
     def applies(self, subject: Subject) -> bool:
-        return list(subject.attributes["input_shape"]) == [2] and len(subject.class_names) == 2
+        plane = list(subject.attributes["input_shape"]) == [2]
+        return plane and len(subject.class_names) == 2 and subject.score == "probability"
 
     def draw(self, subject: Subject) -> Drawing:
         from nnpipe.plots.style import WIDTH, new_figure
@@ -31,12 +32,12 @@ class DecisionBoundary(Picture):
         axes = figure.add_subplot()
         _draw_plane(axes, horizontal, vertical, probability)
         _draw_points(axes, subject)
-        wrong = int((subject.probabilities.argmax(axis=1) != subject.labels).sum())
+        wrong = int((subject.predictions.argmax(axis=1) != subject.truth).sum())
         first, second = subject.class_names
         crossed = probability.min() < 0.5 < probability.max()
         line = "on the black line it is one half" if crossed else "nowhere in view does it cross one half"
         seen = (
-            f"{wrong:,} of {len(subject.labels):,} test points ({wrong / max(len(subject.labels), 1):.1%}) lie on the "
+            f"{wrong:,} of {len(subject.truth):,} test points ({wrong / max(len(subject.truth), 1):.1%}) lie on the "
             f"wrong side; the network gives {(probability > 0.5).mean():.0%} of the plane shown to class {second}."
         )
         return Drawing(
@@ -88,7 +89,7 @@ def _draw_points(axes: Axes, subject: Subject) -> None:
     from nnpipe.plots.confusion_matrix import shortened
 
     for label, (mark, colour) in enumerate((("o", "#0b3c71"), ("^", "#7a0a21"))):
-        points = subject.inputs[subject.labels == label]
+        points = subject.inputs[subject.truth == label]
         name = "class " + shortened(subject.class_names[label], 16)
         axes.scatter(
             points[:, 0], points[:, 1], s=16, marker=mark, color=colour, edgecolors="white", linewidths=0.5, label=name

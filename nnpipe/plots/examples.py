@@ -23,18 +23,18 @@ class Examples(Picture):
     """The first test images, then the mistakes made with the highest probability."""
 
     kind: Literal["examples"] = "examples"
-    needs: ClassVar[str] = "images of one or three channels"
+    needs: ClassVar[str] = "images of one or three channels, and classes"
     count: int = Field(10, ge=1, le=50, description="How many to show of each sort at most.")
 
     def applies(self, subject: Subject) -> bool:
-        return subject.image_shape is not None and len(subject.inputs) > 0
+        return subject.image_shape is not None and bool(subject.class_names) and len(subject.inputs) > 0
 
     def draw(self, subject: Subject) -> Drawing:
         import numpy as np
 
-        said = subject.probabilities.argmax(axis=1)
-        confidence = subject.probabilities.max(axis=1)
-        wrong = np.flatnonzero(said != subject.labels)
+        said = subject.predictions.argmax(axis=1)
+        confidence = subject.predictions.max(axis=1)
+        wrong = np.flatnonzero(said != subject.truth)
         worst = wrong[np.argsort(-confidence[wrong], kind="stable")][: self.count]
         first = np.arange(min(self.count, len(said)))
         groups = [("First test examples", first), ("Most confidently wrong", worst)]
@@ -42,8 +42,8 @@ class Examples(Picture):
         return Drawing(
             title="Examples",
             caption="Above, the first test examples; below, those the network is wrong about with the highest "
-            "probability: often hard for people too, sometimes labelled wrong. Under each image stands the class "
-            "that the network says and its probability; where that is wrong, the true class follows in red. "
+            f"{subject.score}: often hard for people too, sometimes labelled wrong. Under each image stands the class "
+            f"that the network says and its {subject.score}; where that is wrong, the true class follows in red. "
             f"{_seen(subject)}",
             alt=f"{len(first)} test images with predicted classes, then {len(worst)} wrongly predicted ones.",
             figure=figure,
@@ -78,10 +78,10 @@ def _draw_image(axes: Axes, subject: Subject, index: int) -> None:
     image = (subject.inputs[index].astype(float) - low) / ((high - low) or 1)
     pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0).clip(0, 1)
     axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-    said, true = int(subject.probabilities[index].argmax()), int(subject.labels[index])
+    said, true = int(subject.predictions[index].argmax()), int(subject.truth[index])
     names = [shortened(name, 9) for name in subject.class_names]
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
-    prediction = f"{names[said]}  {subject.probabilities[index, said]:.2f}"
+    prediction = f"{names[said]}  {subject.predictions[index, said]:.2f}"
     axes.annotate(prediction, (0.5, 0), (0, -4), fontsize=8.5, color=INK, **place)
     if said != true:
         mistake = f"is {names[true]}"
@@ -89,10 +89,10 @@ def _draw_image(axes: Axes, subject: Subject, index: int) -> None:
 
 
 def _seen(subject: Subject) -> str:
-    said = subject.probabilities.argmax(axis=1)
-    wrong = said != subject.labels
-    confident = int((wrong & (subject.probabilities.max(axis=1) > 0.9)).sum())
-    return (
-        f"Of {len(said):,} test examples looked through, {int(wrong.sum()):,} are predicted wrong, "
-        f"{confident or 'none'} of them with a probability above 0.9."
-    )
+    said = subject.predictions.argmax(axis=1)
+    wrong = said != subject.truth
+    told = f"Of {len(said):,} test examples looked through, {int(wrong.sum()):,} are predicted wrong"
+    if subject.score != "probability":
+        return f"{told}."
+    confident = int((wrong & (subject.predictions.max(axis=1) > 0.9)).sum())
+    return f"{told}, {confident or 'none'} of them with a probability above 0.9."

@@ -1,21 +1,22 @@
-"""Loss and accuracy after each epoch of training with labels."""
+"""Loss, and accuracy or absolute error, after each epoch of training with labels or numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from nnpipe.plots import words
 from nnpipe.plots.picture import Drawing, Picture, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Records = Sequence[Mapping[str, float]]
-MEASURES = ("loss", "accuracy")
+MEASURES = ("loss", "accuracy", "mean_absolute_error")
 
 
 class LearningCurves(Picture):
-    """How loss and accuracy went, on the examples learnt from and on those that were not."""
+    """How the loss and the measure beside it went, on the examples learnt from and on those that were not."""
 
     kind: Literal["learning_curves"] = "learning_curves"
     needs: ClassVar[str] = "a history with at least one epoch"
@@ -39,7 +40,7 @@ class LearningCurves(Picture):
         return Drawing(
             title="Learning curves",
             caption=f"{_how_to_read(records, measures, subject.watched)} {reached}{_gap(records)}",
-            alt=f"Curves of {' and '.join(measures)} over {len(records)} epochs. {reached}",
+            alt=f"Curves of {' and '.join(map(words.kind, measures))} over {len(records)} epochs. {reached}",
             figure=figure,
         )
 
@@ -58,7 +59,7 @@ def _draw_panel(axes: Axes, records: Records, measure: str, watched: str, best: 
         if key in records[0]:
             values = [record[key] for record in records]
             axes.plot(epochs, values, line, color=colour, marker=mark, markersize=3, label=label)
-    axes.set_title(measure.capitalize())
+    axes.set_title(words.kind(measure).capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     if best is not None:
         axes.axvline(best, color=MUTED, linewidth=0.9, linestyle=":", zorder=0.5)
@@ -68,7 +69,7 @@ def _draw_panel(axes: Axes, records: Records, measure: str, watched: str, best: 
 
 
 def _how_to_read(records: Records, measures: Sequence[str], watched: str) -> str:
-    names = " and ".join(measures)
+    names = " and ".join(map(words.kind, measures))
     unseen = "val_loss" in records[0]
     compared = (
         f"the dashed line on the examples learnt from, the full line on the {watched} examples, which are not learnt "
@@ -93,10 +94,11 @@ def _reached(records: Records, watched: str, best: int | None) -> str:
 def _gap(records: Records) -> str:
     """How far training and unseen examples lie apart at the end."""
     last = records[-1]
-    if "val_accuracy" not in last:
+    measure = "accuracy" if "accuracy" in last else "loss"
+    if f"val_{measure}" not in last:
         return ""
-    apart = last["accuracy"] - last["val_accuracy"]
-    return f" At the end the training accuracy is {last['accuracy']:.4g}, {abs(apart):.2g} " + (
+    apart = last[measure] - last[f"val_{measure}"]
+    return f" At the end the training {measure} is {last[measure]:.4g}, {abs(apart):.2g} " + (
         "above it." if apart >= 0 else "below it."
     )
 

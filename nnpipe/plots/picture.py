@@ -36,14 +36,14 @@ class Pretrained:
 class Subject:
     """What pictures can be drawn of.
 
-    attributes: of the data: ``input_shape``, ``class_names``, ``value_range``, ``statistics``.
+    attributes: of the data: ``input_shape``, ``class_names`` or ``target_names``, ``value_range``, ``statistics``.
     tensors: the network's weights, ``layers.<index>.weight`` and ``layers.<index>.bias``.
     document: what the network's file says of it: ``architecture``, ``input_shape``, ``scaling``, ``class_names``.
     history: ``records`` (one an epoch), ``best_epoch``, ``stopped``.
-    evaluation: ``confusion_matrix``, ``per_class``, ``test_accuracy`` ... of all test examples.
+    evaluation: ``confusion_matrix``, ``per_class``, ``test_accuracy`` or ``test_r2`` ... of all test examples.
     inputs: (n, *input_shape), the first test examples as the data has them, not scaled.
-    labels: (n,), their classes.
-    probabilities: (n, classes), what the network says of them.
+    truth: (n,), their classes, or (n, targets), their numbers.
+    predictions: what the network says of them: (n, classes) probabilities or margins, or (n, targets) numbers.
     watched: the split that training was measured on after each epoch, ``validation`` or ``test``.
     pretrained: the layers that were pretrained, from the first.
     """
@@ -54,15 +54,25 @@ class Subject:
     history: Mapping[str, Any]
     evaluation: Mapping[str, Any]
     inputs: np.ndarray
-    labels: np.ndarray
-    probabilities: np.ndarray
+    truth: np.ndarray
+    predictions: np.ndarray
     watched: str = "validation"
     pretrained: Sequence[Pretrained] = ()
 
     @property
     def class_names(self) -> list[str]:
-        """One a class, in the order of labels."""
+        """One a class, in the order of labels; empty where the answers are numbers."""
         return list(self.attributes["class_names"])
+
+    @property
+    def target_names(self) -> list[str]:
+        """One a number of an answer; empty where the answers are classes."""
+        return list(self.attributes.get("target_names", []))
+
+    @property
+    def score(self) -> str:
+        """What the network says of a class: its ``probability``, or a ``margin`` of any size."""
+        return "margin" if self.evaluation.get("scores") == "margins" else "probability"
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:

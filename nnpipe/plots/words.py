@@ -51,6 +51,14 @@ def kind(name: str) -> str:
     return ("validation " if unseen else "") + name.removeprefix("val_").replace("_", " ")
 
 
+def metric(name: str) -> str:
+    """The name of a measure of the test examples, as words that begin a row."""
+    told = name.removeprefix("test_").replace("_", " ").replace("f1", "F1")
+    known = {"loss": "test loss", "r2": "R\N{SUPERSCRIPT TWO}", "roc auc": "area under the ROC curve"}
+    told = known.get(told, told)
+    return told[:1].upper() + told[1:]
+
+
 def joined(names: Sequence[str]) -> str:
     """A list in a sentence."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from nnpipe.errors import StageError
 from nnpipe.models.architecture import Model
 from nnpipe.spec import Part
+from nnpipe.stages.finetune import class_counts
 from nnpipe.stages.splits import read_split
 from nnpipe.stages.work import Work
-from nnpipe.training.losses import Loss, mean_loss
+from nnpipe.training.losses import AnyLossOrKind, CrossEntropy
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nnpipe.models.network import Network
     from nnpipe.training.examples import Examples
+    from nnpipe.training.losses.loss import Loss
 
 BATCH = 250
 
@@ -26,7 +29,8 @@ class Evaluate(Part):
     """What is measured. ``model``: the architecture, so that the code of its layers counts; weights are an input."""
 
     model: Model
-    loss: Loss = "cross_entropy"
+    loss: AnyLossOrKind = CrossEntropy()
+    top_k: int = Field(5, ge=2)
 
 
 def evaluate(config: Evaluate, work: Work) -> None:
@@ -35,66 +39,83 @@ def evaluate(config: Evaluate, work: Work) -> None:
     Raises:
         StageError: there are no test examples.
     """
+    from nnpipe.evaluation.classification import measure_classification
+    from nnpipe.evaluation.regression import measure_regression
     from nnpipe.models.network import load_network
 
     network = load_network(*work.inputs["model"].tensors("model")).place(work.device)
     with closing(work.inputs["data"].arrays("data")) as file:
-        examples = read_split(file, "test", network.scaling, work.device)
+        loss = config.loss.resolved(class_counts(file.attributes()))
+        examples = read_split(file, "test", network.scaling, work.device, network.target_scaling)
+        truth = file.rows("y_test", 0, file.shape("y_test")[0])
     if not len(examples):
         raise StageError("there are no test examples", where="data.test", expected="at least one", found="none")
-    probabilities, predicted, loss = predict_all(network, config.loss, examples)
-    with work.output.arrays("predictions") as writer:
-        for name, values in (("probabilities", probabilities), ("labels", predicted)):
-            writer.allocate(name, values.shape, values.dtype)
-            writer.append(name, values)
-        writer.attributes = {"class_names": list(network.class_names)}
-    assert examples.y is not None
-    measures, details = measure(examples.y.cpu().numpy(), probabilities, predicted, network.class_names)
-    measures = {"test_loss": loss, **measures}
-    work.output.json("evaluation", {**measures, "examples": len(examples), **details})
-    work.output.summary = {"metrics": measures}
+    if network.class_names:
+        scores, predicted, losses = predict_classes(network, loss, examples)
+        kind = _scores(config.model, len(network.class_names))
+        written = {"margins" if kind == "margins" else "probabilities": scores, "labels": predicted}
+        names = network.class_names
+        measured = measure_classification(
+            truth, scores, predicted, losses, names, kind=kind, top_k=config.top_k, seed=work.seed
+        )
+    else:
+        values, losses = predict_numbers(network, loss, examples)
+        written = {"values": values}
+        measured = measure_regression(truth, values, losses, network.target_names, seed=work.seed)
+    _write_predictions(work, network, written)
+    intervals = {name: list(ends) for name, ends in measured.intervals.items()}
+    found = {**measured.metrics, "examples": len(examples), "intervals": intervals, **measured.details}
+    work.output.json("evaluation", found)
+    work.output.summary = {"metrics": measured.metrics, "intervals": intervals}
 
 
-def predict_all(network: Network, loss: Loss, examples: Examples) -> tuple[np.ndarray, np.ndarray, float]:
-    """Probabilities, (n, classes) float32; labels, (n,) int64; the mean of ``loss``."""
+def predict_classes(network: Network, loss: Loss, examples: Examples) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities or margins, (n, classes) float32; labels, (n,) int64; the loss of each example, (n,)."""
     import numpy as np
     import torch
 
-    found, total = [], 0.0
+    found = []
     with torch.inference_mode():
         for start in range(0, len(examples), BATCH):
             x, y = examples.rows(start, start + BATCH)
             assert y is not None
             logits = network.logits(x)
-            total += float(mean_loss(loss, network, logits, y)) * len(x)
-            found.append([tensor.cpu().numpy() for tensor in network.decide(logits)])
-    probabilities, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return probabilities, labels, total / len(examples)
+            batch = (*network.decide(logits), loss.each(network, logits, y))
+            found.append([tensor.cpu().numpy() for tensor in batch])
+    scores, labels, losses = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return scores, labels, losses
 
 
-def measure(
-    truth: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Single numbers, and what is told class by class. truth, predicted: (n,); probabilities: (n, classes).
+def predict_numbers(network: Network, loss: Loss, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers in the data's units, (n, targets) float32; the loss of each example, (n,)."""
+    import numpy as np
+    import torch
 
-    A class that was never predicted has precision 0, one that never occurs has recall 0. The area under the ROC curve
-    is given for two classes that both occur.
-    """
-    from sklearn import metrics
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(examples), BATCH):
+            x, y = examples.rows(start, start + BATCH)
+            assert y is not None
+            logits = network.logits(x)
+            batch = (network.in_units(network.outputs(logits)), loss.each(network, logits, y))
+            found.append([tensor.cpu().numpy() for tensor in batch])
+    values, losses = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return values, losses
 
-    classes = range(len(class_names))
-    columns = metrics.precision_recall_fscore_support(truth, predicted, labels=classes, zero_division=0)
-    precision, recall, f1, support = (column.tolist() for column in columns)
-    confusion = metrics.confusion_matrix(truth, predicted, labels=classes)
-    single = {
-        "test_accuracy": float(metrics.accuracy_score(truth, predicted)),
-        "test_macro_precision": sum(precision) / len(precision),
-        "test_macro_recall": sum(recall) / len(recall),
-        "test_macro_f1": sum(f1) / len(f1),
-    }
-    if len(class_names) == 2 and all(support):
-        single["test_roc_auc"] = float(metrics.roc_auc_score(truth, probabilities[:, 1]))
-    rows = zip(class_names, precision, recall, f1, support, strict=True)
-    keys = ("name", "precision", "recall", "f1", "support")
-    per_class = [dict(zip(keys, row, strict=True)) for row in rows]
-    return single, {"confusion_matrix": confusion.tolist(), "per_class": per_class}
+
+def _scores(model: Model, classes: int) -> Literal["distribution", "probabilities", "margins"]:
+    """What the network says of each class: sigmoids of several outputs need not sum to 1."""
+    if model.last_activation == "linear":
+        return "margins"
+    one = model.last_activation == "softmax" or (classes == 2 and getattr(model.layers[-1], "units", 2) == 1)
+    return "distribution" if one else "probabilities"
+
+
+def _write_predictions(work: Work, network: Network, arrays: dict[str, np.ndarray]) -> None:
+    with work.output.arrays("predictions") as writer:
+        for name, values in arrays.items():
+            writer.allocate(name, values.shape, values.dtype)
+            writer.append(name, values)
+        writer.attributes = {"class_names": list(network.class_names)}
+        if network.target_names:
+            writer.attributes["target_names"] = list(network.target_names)

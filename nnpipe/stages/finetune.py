@@ -1,4 +1,4 @@
-"""The stage that trains the whole network with labels, from pretrained layers where there are some.
+"""The stage that trains the whole network with labels or numbers, from pretrained layers where there are some.
 
 Validation examples choose the epoch when there is early stopping; without a validation split the epochs are measured
 on the test examples, and nothing is chosen.
@@ -15,18 +15,21 @@ from pydantic import Field
 from nnpipe.errors import StageError
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError, WeightedLayer
-from nnpipe.models.scaling import ScalingKind, resolve_scaling
+from nnpipe.models.scaling import ScalingKind, TargetScalingKind, resolve_scaling, resolve_target_scaling
 from nnpipe.spec import Part
 from nnpipe.stages.splits import read_split
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
-from nnpipe.training.losses import Loss, check_outputs
+from nnpipe.training.early_stopping import EarlyStopping
+from nnpipe.training.losses.loss import Loss, LossError
+from nnpipe.training.losses.outputs import check_outputs
 from nnpipe.training.train import Train
 
 if TYPE_CHECKING:
     from nnpipe.models.network import Network
     from nnpipe.training.history import History
 
+MEASURES = ("loss", "accuracy", "mean_absolute_error", "val_loss", "val_accuracy", "val_mean_absolute_error")
 WEIGHTS = 0  # purpose of the generator of first weights; see nnpipe.training.seeds
 
 
@@ -36,6 +39,7 @@ class Finetune(Part):
     model: Model
     train: Train
     scaling: ScalingKind = "auto"
+    target_scaling: TargetScalingKind = "auto"
     pretrained: int = Field(0, ge=0)
 
 
@@ -43,33 +47,35 @@ def finetune(config: Finetune, work: Work) -> None:
     """Train; keep ``model`` (safetensors) and ``history`` (json).
 
     Raises:
-        StageError: the data do not fit the network, or training diverged.
+        StageError: the data do not fit the network or the loss, or training diverged.
+        DataError: the data cannot be scaled as the spec says.
         Interrupted: somebody asked to stop; a checkpoint was kept.
     """
     from nnpipe.models.network import Network, save_document
     from nnpipe.training.classification import Classification
     from nnpipe.training.inspection import NetworkInspector
     from nnpipe.training.loop import fit
+    from nnpipe.training.regression import Regression
     from nnpipe.training.seeds import generator
 
     train = config.train
     with closing(work.inputs["data"].arrays("data")) as file:
         about = file.attributes()
-        shape, names = tuple(about["input_shape"]), about["class_names"]
-        check_data(config.model, shape, train.loss, names)
+        shape, classes, targets = tuple(about["input_shape"]), about["class_names"], about.get("target_names", [])
+        check_data(config.model, shape, train.loss, len(classes), len(targets))
         scaling = resolve_scaling(config.scaling, about)
+        target_scaling = resolve_target_scaling(config.target_scaling, about, config.model.last_activation == "linear")
         measured = "validation" if "X_validation" in file.names() else "test"
-        if train.early_stopping and measured == "test":
-            raise StageError(
-                "early stopping needs validation examples",
-                where="train.early_stopping",
-                found="data without a validation split",
-                hint="set data.validation: nothing is ever chosen by the test examples",
-            )
-        examples, held_out = (read_split(file, split, scaling, work.device) for split in ("train", measured))
-    network = Network(config.model, shape, scaling, names, generator(work.seed, WEIGHTS)).place(work.device)
+        if train.early_stopping:
+            check_stopping(train.early_stopping, measured, len(classes))
+        examples, held_out = (
+            read_split(file, split, scaling, work.device, target_scaling) for split in ("train", measured)
+        )
+    weights = generator(work.seed, WEIGHTS)
+    network = Network(config.model, shape, scaling, classes, weights, targets, target_scaling).place(work.device)
     start_from(network, [work.inputs[f"pretrain/{number}"] for number in range(1, config.pretrained + 1)])
-    objective = Classification(network, train.loss, train.precision)
+    task = Classification if classes else Regression
+    objective = task(network, train.loss.resolved(class_counts(about)), train.precision)
     history = fit(
         objective,
         train.optimizer.build(network.parameters()),
@@ -82,24 +88,49 @@ def finetune(config: Finetune, work: Work) -> None:
     )
     # Of all epochs, those before an interruption too.
     work.timings["epochs"] = [{k: r[k] for k in ("epoch", "seconds", "examples")} for r in history.records]
-    weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
-    work.output.tensors("model", weights, save_document(network))
+    tensors = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+    work.output.tensors("model", tensors, save_document(network))
     work.output.json("history", _document(history))
     work.output.summary = {"parameters": config.model.parameters(shape), **_summary(history)}
 
 
-def check_data(model: Model, shape: Sequence[int], loss: Loss, class_names: Sequence[str]) -> None:
-    """Refuse data that the network cannot read, or whose classes it does not have outputs for."""
+def check_data(model: Model, shape: Sequence[int], loss: Loss, classes: int, targets: int = 0) -> None:
+    """Refuse data that the network cannot read, or whose classes or targets it does not have outputs for."""
     try:
-        check_outputs(model, tuple(shape), loss, len(class_names))
+        check_outputs(model, tuple(shape), loss, classes, targets)
     except ShapeError as error:
+        layer = "model.layers" if error.index is None else f"model.layers.{error.index}"
         raise StageError(
             error.what,
-            where="model.layers" if error.index is None else f"model.layers.{error.index}",
+            where="train.loss" if isinstance(error, LossError) else layer,
             expected=error.expected,
             found=error.found,
             hint=error.hint,
         ) from error
+
+
+def check_stopping(stopping: EarlyStopping, measured: str, classes: int) -> None:
+    """Refuse early stopping by the test examples, or by what is not measured. ``classes``: 0 for numbers."""
+    if measured == "test":
+        raise StageError(
+            "early stopping needs validation examples",
+            where="train.early_stopping",
+            found="data without a validation split",
+            hint="set data.validation: nothing is ever chosen by the test examples",
+        )
+    if not stopping.measured(classes):
+        raise StageError(
+            f"{stopping.monitor} is not measured of {'classes' if classes else 'numbers'}",
+            where="train.early_stopping.monitor",
+            expected="val_loss, which always is",
+            found=stopping.monitor,
+        )
+
+
+def class_counts(about: Mapping[str, Any]) -> Sequence[int]:
+    """How many training examples each class has, of data with attributes ``about``; empty for numbers."""
+    counts: Sequence[int] = about.get("statistics", {}).get("class_counts", {}).get("train", [])
+    return counts
 
 
 def start_from(network: Network, pretrained: Iterable[Artifact]) -> None:
@@ -127,22 +158,27 @@ def _document(history: History) -> dict[str, Any]:
         "records": history.without_times(),
         "stopped": history.stopped,
         "kept_epoch": history.kept_epoch,
-        "best_epoch": int(_best(history)["epoch"]),
+        "best_epoch": int(_best(history)["epoch"]) if history.records else None,
         "inside": history.inside,
     }
 
 
 def _summary(history: History) -> dict[str, Any]:
-    last = history.records[-1]
-    measures = {name: last[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-    return {
-        "epochs": len(history.records),
-        "stopped": history.stopped,
-        "kept_epoch": history.kept_epoch,
-        **measures,
-        "best_val_accuracy": _best(history)["val_accuracy"],
-    }
+    summary = {"epochs": len(history.records), "stopped": history.stopped, "kept_epoch": history.kept_epoch}
+    if not history.records:  # the first weights were asked for, and nothing else
+        return summary
+    last, judged = history.records[-1], _judged(history)
+    measures = {name: last[name] for name in MEASURES if name in last}
+    return {**summary, **measures, f"best_{judged}": _best(history)[judged]}
 
 
 def _best(history: History) -> Mapping[str, float]:
-    return max(history.records, key=lambda record: record["val_accuracy"])
+    """The record of the first epoch that did best."""
+    if _judged(history) == "val_accuracy":
+        return max(history.records, key=lambda record: record["val_accuracy"])
+    return min(history.records, key=lambda record: record["val_loss"])
+
+
+def _judged(history: History) -> str:
+    """The measure that tells which epoch did best."""
+    return "val_accuracy" if "val_accuracy" in history.records[0] else "val_loss"

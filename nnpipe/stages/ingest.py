@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from nnpipe.datasets.sources import AnySource
-from nnpipe.errors import DataError, Interrupted
+from nnpipe.errors import Interrupted
 from nnpipe.spec import Part
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from nnpipe.datasets.answers import Answers
     from nnpipe.datasets.sources.source import Block, Opened
     from nnpipe.datasets.splits import Splits
     from nnpipe.stages.work import Work
@@ -39,62 +38,59 @@ def ingest(config: Ingest, work: Work) -> None:
     """Write ``data``: X_train, y_train and so on, with their statistics. Form: docs/artifact-format.md.
 
     Raises:
-        DataError: the source is broken, too small to be divided so, or has one class only.
+        DataError: the source is broken, too small to be divided so, or has one class or one target only.
         Interrupted: somebody asked to stop; reading starts anew next time.
     """
+    from nnpipe.datasets.answers import answers_of
     from nnpipe.datasets.splits import make_splits
 
     opened = config.source.open(work.root, work.seed)
     splits = make_splits(opened.splits, config.validation, config.test, work.seed)
+    answers = answers_of(opened, splits.sizes)
     with work.output.arrays("data", config.format) as writer:
-        _allocate(writer, opened, splits)
-        statistics, counts = _copy(writer, opened, splits, work)
-        _check_classes(counts["train"], opened.class_names, config.source.kind)
-        classes = {name: count.tolist() for name, count in counts.items()}
+        _allocate(writer, opened, splits, answers)
+        statistics = _copy(writer, opened, splits, answers, work)
+        answers.check(config.source.kind)
+        about = answers.statistics()
         writer.attributes = {
             "format": FORMAT,
             "source": config.source.kind,
             "input_shape": list(opened.shape),
-            "class_names": list(opened.class_names),
+            **answers.attributes,
             "value_range": list(opened.value_range) if opened.value_range else None,
-            "statistics": {**statistics, "class_counts": classes},
+            "statistics": {**statistics, **about},
         }
     work.output.summary = {
         "input_shape": list(opened.shape),
         "classes": len(opened.class_names),
-        "class_names": list(opened.class_names),
+        **answers.attributes,
         "value_range": list(opened.value_range) if opened.value_range else None,
         "examples": splits.sizes,
         "statistics": {name: statistics[name] for name in ("mean", "std", "min", "max")},
-        "class_counts": classes,
+        **about,
     }
 
 
-def _allocate(writer: ArrayWriter, opened: Opened, splits: Splits) -> None:
+def _allocate(writer: ArrayWriter, opened: Opened, splits: Splits, answers: Answers) -> None:
     for name, size in splits.sizes.items():
         if size:
             writer.allocate(f"X_{name}", (size, *opened.shape), opened.dtype)
-            writer.allocate(f"y_{name}", (size,), "int64")
+            writer.allocate(f"y_{name}", (size, *answers.shape), answers.dtype)
 
 
-def _copy(
-    writer: ArrayWriter, opened: Opened, splits: Splits, work: Work
-) -> tuple[dict[str, JSON], dict[str, np.ndarray]]:
-    """Write every example; give the training examples' statistics, and each split's number of examples by class."""
-    import numpy as np
-
+def _copy(writer: ArrayWriter, opened: Opened, splits: Splits, answers: Answers, work: Work) -> dict[str, JSON]:
+    """Write every example; give the training examples' statistics."""
     from nnpipe.datasets.statistics import RunningStatistics
 
-    statistics, classes = RunningStatistics(opened.shape), len(opened.class_names)
-    counts = {name: np.zeros(classes, np.int64) for name in splits.sizes}
+    statistics = RunningStatistics(opened.shape)
     for own, first, block in _blocks(opened, work):
-        for name, (examples, labels) in splits.parts(own, first, block):
+        for name, (examples, answer) in splits.parts(own, first, block):
             writer.append(f"X_{name}", examples)
-            writer.append(f"y_{name}", labels)
-            counts[name] += np.bincount(labels, minlength=classes)
+            writer.append(f"y_{name}", answer)
+            answers.add(name, answer)
             if name == "train":
                 statistics.add(examples)
-    return statistics.to_json(), counts
+    return statistics.to_json()
 
 
 def _blocks(opened: Opened, work: Work) -> Iterator[tuple[str, int, Block]]:
@@ -111,15 +107,3 @@ def _blocks(opened: Opened, work: Work) -> Iterator[tuple[str, int, Block]]:
             if done == total or time.monotonic() - told >= TELL_EVERY:
                 told = time.monotonic()
                 work.advanced(done, total, {})
-
-
-def _check_classes(counts: np.ndarray, names: tuple[str, ...], kind: str) -> None:
-    # A class without training examples can be wanted (it may be rare); with a single class nothing can be learnt.
-    trained = [name for name, count in zip(names, counts, strict=True) if count]
-    if len(trained) < 2:
-        raise DataError(
-            "all training examples are of one class",
-            where=f"data of source {kind}",
-            expected=f"examples of at least two classes of {', '.join(names)}",
-            found=f"class {trained[0]} only",
-        )

@@ -12,11 +12,18 @@ if TYPE_CHECKING:
     from nnpipe.training.examples import Examples
 
 
-def read_split(file: ArrayFile, split: str, scaling: Scaling, device: str) -> Examples:
-    """The examples of ``split`` (train, validation or test), raw as they are kept, with their labels."""
+def read_split(file: ArrayFile, split: str, scaling: Scaling, device: str, target_scaling: Scaling) -> Examples:
+    """The examples of ``split`` (train, validation or test), raw as they are kept, with their labels.
+
+    Numbers to learn take the place of labels, scaled by ``target_scaling``.
+    """
+    import torch
+
     from nnpipe.training.examples import Examples
 
     x, y = read_tensor(file, f"X_{split}"), read_tensor(file, f"y_{split}")
+    if y.is_floating_point():
+        y = torch.from_numpy(target_scaling.apply(y.numpy()))
     return Examples(x.to(device), y.to(device), scaling)
 
 

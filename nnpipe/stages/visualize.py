@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import model_validator
@@ -70,14 +71,19 @@ def subject_of(work: Work) -> Subject:
             history=model.json("history"),
             evaluation=evaluation.json("evaluation"),
             inputs=data.rows("X_test", 0, count),
-            labels=data.rows("y_test", 0, count),
-            probabilities=predictions.rows("probabilities", 0, count),
+            truth=data.rows("y_test", 0, count),
+            predictions=predictions.rows(_predictions(predictions.names()), 0, count),
             watched="validation" if "X_validation" in data.names() else "test",
             pretrained=_pretrained(work),
         )
     finally:
         data.close()
         predictions.close()
+
+
+def _predictions(names: Sequence[str]) -> str:
+    """The array that holds what the network says."""
+    return next(name for name in ("probabilities", "margins", "values") if name in names)
 
 
 def _pretrained(work: Work) -> tuple[Pretrained, ...]:
@@ -112,4 +118,6 @@ def _description(subject: Subject) -> str:
     shape = " by ".join(map(str, subject.attributes["input_shape"]))
     first = subject.document["architecture"]["layers"][0]["kind"]
     pretrained = f", {len(subject.pretrained)} pretrained layers" if subject.pretrained else ""
-    return f"inputs of shape {shape}, {len(subject.class_names)} classes, first layer {first}{pretrained}"
+    classes, targets = len(subject.class_names), len(subject.target_names)
+    answers = f"{classes} classes" if classes else f"{targets} numbers to learn"
+    return f"inputs of shape {shape}, {answers}, first layer {first}{pretrained}"

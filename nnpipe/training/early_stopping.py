@@ -13,10 +13,16 @@ class EarlyStopping(Part):
     """Stop after ``patience`` epochs without a better ``monitor``; the weights of the best epoch are kept."""
 
     patience: int = Field(ge=1, description="Epochs to wait for an improvement.")
-    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    monitor: Literal["val_loss", "val_accuracy", "val_mean_absolute_error"] = Field(
+        "val_loss", description="Accuracy is of classes, the absolute error of numbers; the loss is there for both."
+    )
 
     def better(self, value: float, best: float | None) -> bool:
         """Whether ``value`` of the monitored measure beats ``best``, None before the first epoch."""
         if best is None:
             return True
-        return value < best if self.monitor == "val_loss" else value > best
+        return value > best if self.monitor == "val_accuracy" else value < best
+
+    def measured(self, classes: int) -> bool:
+        """Whether training on so many classes, 0 for numbers, measures ``monitor``."""
+        return self.monitor != ("val_mean_absolute_error" if classes else "val_accuracy")

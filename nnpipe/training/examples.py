@@ -9,7 +9,7 @@ from nnpipe.models.scaling import Numbers, Scaling
 
 
 class Examples:
-    """``x``: (n, ...) of any numeric dtype, ``y``: (n,) labels or None, both on the device that computes.
+    """``x``: (n, ...) of any numeric dtype, ``y``: (n,) labels, (n, targets) or None, both on the device that computes.
 
     Bytes stay bytes, a quarter of their size as numbers, until ``batch`` or ``rows`` makes x = (raw - offset) / scale.
     """

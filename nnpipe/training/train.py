@@ -10,7 +10,7 @@ from nnpipe.spec import Part, Shorthand
 from nnpipe.training.augmentation import AnyAugmentation
 from nnpipe.training.averaging import AnyAveraging
 from nnpipe.training.early_stopping import EarlyStopping
-from nnpipe.training.losses import Loss, Precision
+from nnpipe.training.losses import AnyLossOrKind, CrossEntropy
 from nnpipe.training.optimizers import Adam, AnyOptimizer
 from nnpipe.training.optimizers.optimizer import check_schedules
 from nnpipe.training.schedules import AnySchedule
@@ -18,11 +18,13 @@ from nnpipe.training.schedules import AnySchedule
 if TYPE_CHECKING:
     from nnpipe.training.regime import Regime
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class Train(Part):
-    """How the network learns from labels."""
+    """How the network learns from labels, or from numbers."""
 
-    loss: Loss = "cross_entropy"
+    loss: AnyLossOrKind = Field(CrossEntropy(), description="What is made small.")
     optimizer: Annotated[AnyOptimizer, Shorthand()] = Adam()
     epochs: int = Field(10, ge=0, description="Times that every training example is seen; 0: first weights, looked at.")
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(

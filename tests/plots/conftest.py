@@ -38,8 +38,8 @@ def make_subject(shape: Sequence[int], layers: Sequence[Mapping[str, Any]], clas
         "history": {"records": RECORDS, "stopped": "epochs", "best_epoch": 2},
         "evaluation": {"confusion_matrix": confusion.tolist()},
         "inputs": rng.integers(0, 256, (12, *shape)).astype(np.uint8 if len(shape) == 3 else np.float32),
-        "labels": labels,
-        "probabilities": probabilities,
+        "truth": labels,
+        "predictions": probabilities,
     }
     return Subject(**(facts | changes))
 
@@ -94,6 +94,6 @@ def plane() -> Subject:
         2,
         tensors=tensors,
         inputs=points,
-        labels=(points[:, 0] > 0).astype(np.int64),
-        probabilities=np.stack([1 - right, right], 1),
+        truth=(points[:, 0] > 0).astype(np.int64),
+        predictions=np.stack([1 - right, right], 1),
     )

@@ -159,11 +159,11 @@ def test_a_boundary_out_of_view_is_said_to_be_so(plane: Subject) -> None:
 
 def test_examples_show_the_most_confident_mistake_first(images: Subject) -> None:
     probabilities = np.full((12, 3), 0.1, np.float32)
-    probabilities[np.arange(12), images.labels] = 0.8
+    probabilities[np.arange(12), images.truth] = 0.8
     probabilities[4], probabilities[9] = (0.1, 0.3, 0.6), (0.05, 0.95, 0.0)
-    labels = images.labels.copy()
+    labels = images.truth.copy()
     labels[4], labels[9] = 0, 0
-    drawing, _ = Examples(count=2).render(replace(images, probabilities=probabilities, labels=labels))
+    drawing, _ = Examples(count=2).render(replace(images, predictions=probabilities, truth=labels))
     shown = [[text.get_text() for text in axes.texts] for axes in drawing.figure.axes]
     assert shown == [
         ["class-0  0.80"],
@@ -175,7 +175,7 @@ def test_examples_show_the_most_confident_mistake_first(images: Subject) -> None
 
 
 def test_examples_without_any_mistake_show_one_group(images: Subject) -> None:
-    drawing, _ = Examples().render(replace(images, probabilities=np.eye(3, dtype=np.float32)[images.labels]))
+    drawing, _ = Examples().render(replace(images, predictions=np.eye(3, dtype=np.float32)[images.truth]))
     assert len(drawing.figure.axes) == 10
 
 

@@ -119,7 +119,7 @@ def test_the_subject_knows_what_training_was_measured_on(bench: Bench) -> None:
     bench.make("visualize", lambda work: seen.append(subject_of(work)))
     assert seen[0].watched == "test"
     assert seen[0].inputs.shape == (9, 1, 4, 4)
-    assert len(seen[0].labels) <= MOST_EXAMPLES
+    assert len(seen[0].truth) <= MOST_EXAMPLES
 
 
 def test_pictures_left_out_are_written_out_so_that_their_code_counts() -> None:

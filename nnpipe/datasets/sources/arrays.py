@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nnpipe.datasets.paths import existing
 from nnpipe.datasets.sources.labelled import Labelled
-from nnpipe.datasets.sources.source import Block, Opened, block_rows
+from nnpipe.datasets.sources.source import Block, Opened, TargetNames, block_rows
 from nnpipe.errors import DataError
+from nnpipe.spec import problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,9 +25,9 @@ LABEL_ROWS = 1 << 16
 
 
 class Arrays(Labelled):
-    """Arrays of examples, (n, features), (n, height, width) or with channels, and of labels, (n,).
+    """Arrays of examples, (n, features), (n, height, width) or with channels, and of labels, (n,), or of numbers.
 
-    The names are those of arrays in the file.
+    The names are those of arrays in the file. Numbers to learn, (n,) or (n, targets), take the place of labels.
     """
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"path"})
@@ -36,6 +37,26 @@ class Arrays(Labelled):
     layout: Layout = Field(
         "auto", description="Where the channels of (n, ., ., .) stand; auto: where there are 1, 3 or 4 of them."
     )
+    task: Literal["auto", "classification", "regression"] = Field(
+        "auto", description="What labels are; auto: classes if all are whole numbers or have class_names, else numbers."
+    )
+    target_names: TargetNames | None = Field(
+        None, description="Of numbers to learn, one a column; left out: the array's name."
+    )
+
+    @model_validator(mode="after")
+    def _check_names_are_of_the_task(self) -> Self:
+        of_classes = self.task == "classification" or self.class_names is not None
+        of_numbers = self.task == "regression" or self.target_names is not None
+        if of_classes and of_numbers:
+            name = "class_names" if self.class_names is not None else "target_names"
+            raise problem(
+                "labels are classes or numbers to learn, not both",
+                path=(name,),
+                expected="class_names of classes, or target_names of numbers",
+                found=f"{name} with {'target_names' if self.task == 'auto' else f'task {self.task}'}",
+            )
+        return self
 
     def files(self, root: Path) -> list[Path]:
         path = self._path(root)
@@ -43,7 +64,7 @@ class Arrays(Labelled):
 
     def open(self, root: Path, seed: int) -> Opened:
         from nnpipe.datasets.array_files import open_file
-        from nnpipe.datasets.examples import check_alike, kept_dtype, numbered_classes, value_range
+        from nnpipe.datasets.examples import check_alike, kept_dtype, value_range
 
         path = self._path(root)
         with open_file(path) as file:
@@ -55,11 +76,47 @@ class Arrays(Labelled):
                 check_alike(
                     arrangement(file.shape(images), self.layout, where)[0], file.dtype(images), shape, dtype, where
                 )
-            names = self.class_names or numbered_classes(self._all_labels(file, path), f"{path}:{self.labels}")
+            classes, targets = self._answer_names(file, path)
         kept = kept_dtype(dtype, f"{path}:{self.images}")
         return Opened(
-            sizes, shape, kept, value_range(dtype), names, lambda split: self._blocks(path, split, len(names))
+            sizes,
+            shape,
+            kept,
+            value_range(dtype),
+            classes,
+            lambda split: self._blocks(path, split, len(classes)),
+            targets,
         )
+
+    def _answer_names(self, file: NamedArrays, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of the classes, or else those of the targets."""
+        from nnpipe.datasets.examples import are_classes, numbered_classes
+
+        if self.class_names:
+            return self.class_names, ()
+        numbers = self.task == "regression" or self.target_names is not None
+        if not numbers and (
+            self.task == "classification"
+            or all(are_classes(file.blocks(labels, LABEL_ROWS)) for _, labels in self.pairs().values())
+        ):
+            return numbered_classes(self._all_labels(file, path), f"{path}:{self.labels}"), ()
+        return (), self._target_names(file, path)
+
+    def _target_names(self, file: NamedArrays, path: Path) -> tuple[str, ...]:
+        columns = {labels: (*file.shape(labels), 1)[1] for _, labels in self.pairs().values()}
+        count = columns[self.labels]
+        names = self.target_names or (
+            (self.labels,) if count == 1 else tuple(f"{self.labels}[{column}]" for column in range(count))
+        )
+        for labels, found in columns.items():
+            if found != len(names):
+                raise DataError(
+                    "numbers to learn that differ in their count",
+                    where=f"{path}:{labels}",
+                    expected=f"{len(names)} for each example: {', '.join(names)}",
+                    found=f"{found}",
+                )
+        return names
 
     def _blocks(self, path: Path, split: str, classes: int) -> Iterator[Block]:
         from nnpipe.datasets.array_files import open_file

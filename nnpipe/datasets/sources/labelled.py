@@ -29,7 +29,7 @@ class Labelled(Source):
 
     def describe(self, root: Path) -> Description:
         opened = self.open(root, seed=0)  # reads labels, no examples
-        return Description(opened.shape, len(opened.class_names))
+        return Description(opened.shape, len(opened.class_names), len(opened.target_names))
 
     def pairs(self) -> dict[str, tuple[str, str]]:
         """Split -> the names of its examples and labels."""

@@ -16,19 +16,24 @@ from nnpipe.spec import Part, problem
 if TYPE_CHECKING:
     import numpy as np
 
-Block = tuple["np.ndarray", "np.ndarray"]  # examples (rows, ...) and labels (rows,)
+Block = tuple["np.ndarray", "np.ndarray"]  # examples (rows, ...), and labels (rows,) or targets (rows, targets)
 
 BLOCK_BYTES = 4 << 20
 
 
-def _refuse_twins(names: tuple[str, ...]) -> tuple[str, ...]:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise problem(f"two classes are called {name!r}", expected="a name of its own for each class", found=name)
-    return names
+def _without_twins(one: str, many: str) -> AfterValidator:
+    def refuse(names: tuple[str, ...]) -> tuple[str, ...]:
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                expected = f"a name of its own for each {one}"
+                raise problem(f"two {many} are called {name!r}", expected=expected, found=name)
+        return names
+
+    return AfterValidator(refuse)
 
 
-ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_refuse_twins)]
+ClassNames = Annotated[tuple[str, ...], Field(min_length=2), _without_twins("class", "classes")]
+TargetNames = Annotated[tuple[str, ...], Field(min_length=1), _without_twins("target", "targets")]
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,12 @@ class Description:
     """What can be told of a source before it is read; None where only reading tells.
 
     shape: of one example, (features,) or (channels, height, width).
-    classes: their number.
+    classes: their number; 0 where an example's answer is numbers, ``targets`` of them.
     """
 
     shape: tuple[int, ...] | None = None
     classes: int | None = None
+    targets: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,10 @@ class Opened:
     splits: how many examples the source has by its own split, ``train`` and perhaps ``test``.
     shape, dtype: of one example as it will be kept: uint8 or float32.
     value_range: the smallest and largest value that an example can hold, None where it is not bounded.
-    class_names: one a class, in the order of labels 0, 1, ...
-    blocks: from the name of a split to its (examples, labels) in order, some hundreds or thousands a block.
+    class_names: one a class, in the order of labels 0, 1, ...; empty where the answers are numbers.
+    blocks: from the name of a split to its (examples, answers) in order, some hundreds or thousands a block. Answers
+        are labels, (rows,) int64, or targets, (rows, targets) finite float32.
+    target_names: one a number of a target; empty where the answers are classes.
     """
 
     splits: Mapping[str, int]
@@ -60,6 +68,7 @@ class Opened:
     value_range: tuple[float, float] | None
     class_names: tuple[str, ...]
     blocks: Callable[[str], Iterator[Block]]
+    target_names: tuple[str, ...] = ()
 
 
 class Source(Part):
