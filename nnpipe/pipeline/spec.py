@@ -16,7 +16,7 @@ from nnpipe.errors import NnpipeError
 from nnpipe.evaluation.settings import Measures
 from nnpipe.exporters import AnyExporter
 from nnpipe.models.architecture import Model
-from nnpipe.models.layers.layer import ShapeError
+from nnpipe.models.layers.layer import ShapeError, shown
 from nnpipe.plots import AnyPicture
 from nnpipe.pretraining.pretrain import Pretrain
 from nnpipe.spec import Part, Shorthand, problem
@@ -84,6 +84,14 @@ class Spec(Part):
     def _check_shapes(self, description: Description) -> None:
         if description.shape is None:
             return
+        if self.train.augmentation and len(description.shape) != 3:
+            raise problem(
+                "only pictures can be augmented",
+                path=("train", "augmentation"),
+                expected="data whose examples are channels x height x width",
+                found=f"examples of {shown(description.shape)} features",
+                hint="leave augmentation out",
+            )
         try:
             self.model.shapes(description.shape)
         except ShapeError as error:

@@ -11,6 +11,7 @@ from nnpipe.plots.decision_boundary import DecisionBoundary
 from nnpipe.plots.examples import Examples
 from nnpipe.plots.filters import Filters
 from nnpipe.plots.fitted_function import FittedFunction
+from nnpipe.plots.gradient_flow import GradientFlow
 from nnpipe.plots.learning_curves import LearningCurves
 from nnpipe.plots.picture import Drawing, Picture, Pretrained, Subject
 from nnpipe.plots.predicted_vs_true import PredictedVsTrue
@@ -20,6 +21,7 @@ from nnpipe.plots.reliability_diagram import ReliabilityDiagram
 
 AnyPicture = Annotated[
     LearningCurves
+    | GradientFlow
     | ConfusionMatrix
     | ReliabilityDiagram
     | PredictedVsTrue
@@ -35,6 +37,7 @@ AnyPicture = Annotated[
 # In the order a report shows them: how it went, how good it is, what it looks like inside.
 EVERY: tuple[Picture, ...] = (
     LearningCurves(),
+    GradientFlow(),
     ConfusionMatrix(),
     ReliabilityDiagram(),
     PredictedVsTrue(),

@@ -40,7 +40,8 @@ class GradientFlow(Picture):
         return Drawing(
             title="Gradient by layer",
             caption="The length of the loss's gradient with respect to each layer's weights, on a logarithmic scale. "
-            "Where the line falls towards the first layers, they learn next to nothing: the gradient vanishes." + epochs
+            "Where the line falls towards the first layers, they learn next to nothing: the gradient vanishes."
+            + epochs
             # What is seen comes last, after how to read it.
             + f" {seen}",
             alt=f"Gradient lengths of {len(_layers(inside))} layers. {seen}",
@@ -67,7 +68,7 @@ def _draw_layers(axes: Axes, inside: Inside) -> None:
     if len(inside) > 1:
         axes.plot(numbers, _norms(inside, -1), "o--", color=VERMILLION, markersize=4, label="at the end")
         axes.legend()
-    axes.set_yscale("log")
+    _logarithmic(axes)
     axes.set_title("Length of the gradient, layer by layer")
     axes.set_xlabel("layer with weights, from the input")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
@@ -83,11 +84,19 @@ def _draw_epochs(axes: Axes, inside: Inside) -> None:
         values = [epoch[layer]["gradient_norm"] for epoch in inside]
         label = str(number) if number in (1, len(layers)) or len(layers) <= 6 else None
         axes.plot(range(len(inside)), values, color=colours(0.9 * (number - 1) / (len(layers) - 1)), label=label)
-    axes.set_yscale("log")
+    _logarithmic(axes)
     axes.set_title("Length of the gradient, epoch by epoch")
     axes.set_xlabel("epoch; 0: before training")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    axes.legend(title="layer", ncols=2 if len(layers) > 3 else 1, title_fontsize=8.5)
+    axes.legend(title="layer", title_fontsize=8.5, loc="upper left", bbox_to_anchor=(1, 1.05), handlelength=1.2)
+
+
+def _logarithmic(axes: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _seen(inside: Inside) -> str:
