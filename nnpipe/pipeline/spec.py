@@ -54,6 +54,7 @@ class Spec(Part):
                 what, path=("data", "source"), expected=error.expected, found=error.found, hint=error.hint
             ) from error
         self._check_shapes(description)
+        self.train.check(self.model, description.shape)
         if self.pretrain:
             self.pretrain.check(self.model)
             self._check_scaling(self.pretrain)

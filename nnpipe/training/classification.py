@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+from torch.func import functional_call
+from torch.nn import functional as F
 
 from nnpipe.models.network import Network, classify
 from nnpipe.training.losses import Loss, Precision, mean_loss
@@ -34,6 +38,18 @@ class Classification:
         self.module.eval()
         logits = self.module.logits(x)
         return summed(mean_loss(self.loss, self.module, logits, labels(y)), logits, labels(y))
+
+    def residuals(self, parameters: Mapping[str, Tensor], x: Tensor, y: Tensor | None) -> Tensor:
+        """Outputs less what they should be, (batch, outputs), of the network with ``parameters``; see ``LeastSquares``.
+
+        Raises:
+            TypeError: the loss is no mean of squares.
+        """
+        if self.loss != "mean_squared_error":
+            raise TypeError(f"{self.loss} has no residuals")
+        outputs: Tensor = functional_call(self.module, dict(parameters), (x,))
+        number = outputs.shape[1]
+        return outputs - (labels(y).unsqueeze(1) if number == 1 else F.one_hot(labels(y), number))
 
 
 def summed(loss: Tensor, logits: Tensor, y: Tensor) -> dict[str, Tensor]:

@@ -30,3 +30,13 @@ class Objective(Protocol):
 
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         """The same measures in evaluation mode; nothing is learned."""
+
+
+class LeastSquares(Objective, Protocol):
+    """An objective that is the mean over a batch, and over outputs, of squared residuals."""
+
+    def residuals(self, parameters: Mapping[str, Tensor], x: Tensor, y: Tensor | None) -> Tensor:
+        """(batch, outputs), of the module with ``parameters`` in place of its own, by their names in it.
+
+        Those of an example depend on it alone. ``torch.func`` can take their derivatives and map over examples.
+        """
