@@ -58,6 +58,7 @@ class Spec(Part):
             ) from error
         self._check_shapes(description)
         self._check_answers(description)
+        self.train.check(self.model, description.shape)
         if self.pretrain:
             self.pretrain.check(self.model)
             self._check_scaling(self.pretrain)

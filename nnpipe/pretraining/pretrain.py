@@ -100,16 +100,23 @@ def pretrained_layers(model: Model, pretrain: Pretrain) -> list[int]:
 
 
 def check_optimizer(method: Method, optimizer: Optimizer) -> None:
-    """Refuse an optimizer that needs an objective with a value for a method that has none.
+    """Refuse an optimizer that cannot train one layer alone, or needs of the objective what ``method``'s has not.
 
     Raises:
         PydanticCustomError: with the path of the optimizer.
     """
-    if optimizer.needs_value and not method.has_loss:
+    what = None
+    if optimizer.needs_residuals:
+        what = f"{optimizer.kind} needs residuals, and pretraining has none"
+    elif optimizer.needs_depth:
+        what = f"{optimizer.kind} is for hidden layers, and pretraining sees one layer at a time"
+    elif optimizer.needs_value and not method.has_loss:
+        what = f"{optimizer.kind} compares values of an objective, and {method.kind} has none"
+    if what:
         raise problem(
-            f"{optimizer.kind} compares values of an objective, and {method.kind} has none",
+            what,
             path=("optimizer",),
-            expected="sgd, adam or rmsprop",
+            expected="sgd, adam, adamw or rmsprop",
             found=optimizer.kind,
             hint="the guide's choice is {kind: sgd, learning_rate: 0.1, momentum: 0.9}",
         )

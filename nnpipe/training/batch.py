@@ -18,11 +18,15 @@ class Batch:
     objective is a function of the weights.
 
     x, y: the batch, for optimizers that want more of ``objective`` than gradients.
+    steady: whether the next batch is the same function of the weights: all examples, and nothing drawn.
     measures: what the first call measured, of the weights before the step; summed over the batch.
     """
 
-    def __init__(self, objective: Objective, x: Tensor, y: Tensor | None, regularisation: Regularisation) -> None:
+    def __init__(
+        self, objective: Objective, x: Tensor, y: Tensor | None, regularisation: Regularisation, *, whole: bool = False
+    ) -> None:
         self.objective, self.x, self.y, self.regularisation = objective, x, y, regularisation
+        self.steady = whole and not objective.generators
         self.measures: dict[str, Tensor] = {}
         self._sources = list(objective.generators.values())
         self._states = [source.get_state() for source in self._sources]

@@ -129,7 +129,8 @@ class _Run:
                 x = augmentation.apply(x, draws)
         last = self.done + len(indices) == total
         before = self.inspector.weights() if self.inspector and last else None
-        batch = Batch(objective, x, y, self.regime.regularisation)
+        whole = len(indices) == total and not self.regime.augmentation
+        batch = Batch(objective, x, y, self.regime.regularisation, whole=whole)
         self.optimizer.step(batch)  # type: ignore[arg-type]
         self.regime.regularisation.limit(objective.module)
         add_up(self.sums, batch.measures.items())
@@ -246,4 +247,4 @@ class _Run:
         for parameter, state in self.optimizer.state.items():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    state[name] = torch.empty_like(parameter).copy_(value)
+                    state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

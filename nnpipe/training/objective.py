@@ -40,3 +40,13 @@ class Inspector(Protocol):
 
     def look(self, before: dict[str, list[Tensor]] | None = None) -> dict[str, dict[str, float]]:
         """Layer -> measures; of the last step too, where ``before`` says what was there before it."""
+
+
+class LeastSquares(Objective, Protocol):
+    """An objective that is the mean over a batch, and over outputs, of squared residuals."""
+
+    def residuals(self, parameters: Mapping[str, Tensor], x: Tensor, y: Tensor | None) -> Tensor:
+        """(batch, outputs), of the module with ``parameters`` in place of its own, by their names in it.
+
+        Those of an example depend on it alone. ``torch.func`` can take their derivatives and map over examples.
+        """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nnpipe.training.averaging import AnyAveraging
 from nnpipe.training.early_stopping import EarlyStopping
@@ -48,27 +48,36 @@ class Regime:
 
 
 class Scheduled:
-    """The options of an optimizer that schedules move; what they are at first is the base value."""
+    """The options of an optimizer that schedules move; what they are at first is the base value.
+
+    Where parameters have several learning rates, the schedule is of the first, and the others keep their ratio to it.
+    """
 
     def __init__(self, optimizer: torch.optim.Optimizer, regime: Regime) -> None:
         self.optimizer, self.epochs = optimizer, regime.epochs
         self.learning_rate, self.momentum = regime.learning_rate, regime.momentum
-        groups = optimizer.param_groups
-        self._rates = [float(group["lr"]) for group in groups] if regime.learning_rate else []
-        self._momenta = [_momentum(group) for group in groups] if regime.momentum else []
+        self._rates = [float(group["lr"]) for group in optimizer.param_groups] if regime.learning_rate else []
+        self._momenta = [_momentum(group) for group in self._moved()] if regime.momentum else []
 
     def set(self, time: float, step: float) -> None:
         """Set them for the batch that begins at ``time`` and is ``step`` long, both in epochs."""
         if self.learning_rate:
+            first = self._rates[0]
+            rate = self.learning_rate.value(first, time, step, self.epochs)
             for group, base in zip(self.optimizer.param_groups, self._rates, strict=True):
-                group["lr"] = self.learning_rate.value(base, time, step, self.epochs)
+                group["lr"] = rate * (base / first)
         if self.momentum:
-            for group, base in zip(self.optimizer.param_groups, self._momenta, strict=True):
+            for group, base in zip(self._moved(), self._momenta, strict=True):
                 value = self.momentum.value(base, time, step, self.epochs)
                 if "betas" in group:
                     group["betas"] = (value, group["betas"][1])
                 else:
                     group["momentum"] = value
+
+    def _moved(self) -> list[dict[str, Any]]:
+        """The groups whose momentum is scheduled: those that have one; Adam's first beta counts where none has."""
+        groups = self.optimizer.param_groups
+        return [group for group in groups if "momentum" in group] or groups
 
 
 def _momentum(group: dict[str, object]) -> float:

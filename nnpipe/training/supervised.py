@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from nnpipe.models.network import Network
-from nnpipe.training.losses.loss import Loss
+from nnpipe.training.losses.loss import Loss, SumOfSquares
 from nnpipe.training.train import Precision
 
 
@@ -37,6 +39,17 @@ class Supervised(ABC):
         self.module.eval()
         logits = self.module.logits(x)
         return self._summed(self.loss.each(self.module, logits, answers(y)), logits, answers(y))
+
+    def residuals(self, parameters: Mapping[str, Tensor], x: Tensor, y: Tensor | None) -> Tensor:
+        """The loss's residuals, (batch, outputs), of the network with ``parameters``; see ``LeastSquares``.
+
+        Raises:
+            TypeError: the loss is no mean of squares.
+        """
+        if not isinstance(self.loss, SumOfSquares):
+            raise TypeError(f"{self.loss.kind} has no residuals")
+        outputs: Tensor = functional_call(self.module, dict(parameters), (x,))
+        return self.loss.residuals(outputs, answers(y))
 
     @abstractmethod
     def _measures(self, logits: Tensor, y: Tensor) -> dict[str, Tensor]:

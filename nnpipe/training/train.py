@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from nnpipe.models.architecture import Model
+from nnpipe.models.layers.layer import Shape
 from nnpipe.spec import Part, Shorthand
 from nnpipe.training.augmentation import AnyAugmentation
 from nnpipe.training.averaging import AnyAveraging
@@ -52,9 +54,18 @@ class Train(Part):
     time_limit: float | None = Field(None, gt=0, description="End after the epoch in which so many seconds passed.")
 
     @model_validator(mode="after")
-    def _check_schedules(self) -> Train:
+    def _check_optimizer(self) -> Train:
+        self.optimizer.check(self)
         check_schedules(self.optimizer, self.schedule, self.momentum_schedule)
         return self
+
+    def check(self, model: Model, input_shape: Shape | None) -> None:
+        """Refuse a network that cannot be trained so. input_shape: None where only the data tell.
+
+        Raises:
+            PydanticCustomError: its path starts at the spec that has ``model`` and ``train``.
+        """
+        self.optimizer.check_model(model, input_shape)
 
     def regime(self) -> Regime:
         """How the training loop is to go."""

@@ -1,4 +1,4 @@
-"""Conjugate gradient on batches: a few line searches on each, as Hinton & Salakhutdinov (2006) fine-tuned."""
+"""Conjugate gradient: line searches along directions that do not undo each other (Polak & Ribière 1969)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ if TYPE_CHECKING:
 
 
 class ConjugateGradient(Optimizer):
-    """``line_searches`` along conjugate directions on each batch; wants large ones (1,000 examples or more)."""
+    """``line_searches`` along conjugate directions on each batch.
+
+    With ``batch_size: full`` directions go on from epoch to epoch, and training ends by itself at a minimum. On
+    batches, which should be large, they start anew on each, as Hinton & Salakhutdinov (2006) fine-tuned: 3 line
+    searches on 1,000 examples. What MATLAB's traincgp calls max_fail is ``train.early_stopping.patience``.
+    """
 
     needs_value: ClassVar[bool] = True
     kind: Literal["conjugate_gradient"] = "conjugate_gradient"
-    line_searches: int = Field(3, ge=1, description="Line searches on each batch; directions start anew on the next.")
+    line_searches: int = Field(3, ge=1, description="Line searches on each batch.")
+    min_grad: float = Field(1e-10, ge=0, description="End at a gradient no longer than this; full batches only.")
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         from nnpipe.training.optimizers.nonlinear_cg import NonlinearCG
 
-        return NonlinearCG(parameters, line_searches=self.line_searches)
+        return NonlinearCG(parameters, self.line_searches, min_grad=self.min_grad)

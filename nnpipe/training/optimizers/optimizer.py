@@ -12,16 +12,23 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from nnpipe.models.architecture import Model
+    from nnpipe.models.layers.layer import Shape
     from nnpipe.training.schedules import Schedule
+    from nnpipe.training.train import Train
 
 
 class Optimizer(Part):
     """A way to make an objective small. The training loop hands its ``step`` a ``Batch``, always.
 
     needs_value: whether it compares values of the objective, and so needs one that has a value.
+    needs_residuals: whether it needs an objective that is a mean of squares, and the residuals themselves.
+    needs_depth: whether it tells the weights of hidden layers from the first and the last.
     """
 
     needs_value: ClassVar[bool] = False
+    needs_residuals: ClassVar[bool] = False
+    needs_depth: ClassVar[bool] = False
     kind: str
 
     @abstractmethod
@@ -29,6 +36,20 @@ class Optimizer(Part):
         """A torch optimizer of ``parameters``; its whole state is in its ``state_dict``.
 
         It may have an attribute ``stopped``: why there is nothing left to do (one of ``history.REASONS``), or None.
+        """
+
+    def check(self, train: Train) -> None:
+        """Refuse a way to train that it cannot go.
+
+        Raises:
+            PydanticCustomError: its path starts at ``train``.
+        """
+
+    def check_model(self, model: Model, input_shape: Shape | None) -> None:
+        """Refuse a network that it cannot train. input_shape: None where only the data tell.
+
+        Raises:
+            PydanticCustomError: its path starts at the spec that has ``model`` and ``train``.
         """
 
 
