@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
-from nnpipe.models.layers import AnyLayer, Dense
-from nnpipe.models.layers.layer import Shape, ShapeError
+from nnpipe.models.layers import AnyLayer, Custom, Dense, Residual
+from nnpipe.models.layers.layer import Layer, Shape, ShapeError
 from nnpipe.spec import Part, Shorthand
 
 
@@ -39,7 +40,19 @@ class Model(Part):
             shapes.append(shape)
         return shapes
 
-    def parameters(self, input_shape: Shape) -> int:
-        """How many numbers training adjusts. Raises as ``shapes`` does."""
+    def parameters(self, input_shape: Shape) -> int | None:
+        """How many numbers training adjusts; None where only building a layer tells. Raises as ``shapes`` does."""
         inputs = [self.first_shape(input_shape), *self.shapes(input_shape)[:-1]]
-        return sum(layer.parameters(shape) for layer, shape in zip(self.layers, inputs, strict=True))
+        counts = [layer.parameters(shape) for layer, shape in zip(self.layers, inputs, strict=True)]
+        return None if None in counts else sum(filter(None, counts))
+
+    def custom_layers(self) -> list[Custom]:
+        """The layers of the user's own, at any depth."""
+        return [layer for layer in _every(self.layers) if isinstance(layer, Custom)]
+
+
+def _every(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    for layer in layers:
+        yield layer
+        if isinstance(layer, Residual):
+            yield from _every(layer.layers)

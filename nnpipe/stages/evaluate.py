@@ -37,7 +37,7 @@ def evaluate(config: Evaluate, work: Work) -> None:
     """
     from nnpipe.models.network import load_network
 
-    network = load_network(*work.inputs["model"].tensors("model")).place(work.device)
+    network = load_network(*work.inputs["model"].tensors("model"), config.model).place(work.device)
     with closing(work.inputs["data"].arrays("data")) as file:
         examples = read_split(file, "test", network.scaling, work.device)
     if not len(examples):
