@@ -34,7 +34,7 @@ def validate(
             print("\n".join(f"error: {problem}" for problem in error.problems), file=sys.stderr)
             continue
         layers = _layers(spec, path.resolve().parent)
-        sizes = f", {sum(count for *_, count in layers):,} parameters" if layers else ""
+        sizes = f", {_count([count for *_, count in layers])} parameters" if layers else ""
         print(f"{path}: ok ({len(stages_of(spec))} stages{sizes})")
         if verbose and layers:
             print("\n".join(_table(layers)))
@@ -78,13 +78,13 @@ def _starters() -> Path:
     return packed if packed.is_dir() else package.parent / "specs"
 
 
-def _layers(spec: Spec, root: Path) -> list[tuple[str, str, int]]:
+def _layers(spec: Spec, root: Path) -> list[tuple[str, str, int | None]]:
     """(kind, shape that leaves it, parameters) of every layer; empty where only reading the data tells the shape."""
     shape = spec.data.source.describe(root).shape
     if shape is None:
         return []
     model = spec.model
-    rows = [("input", _times(shape), 0)]
+    rows: list[tuple[str, str, int | None]] = [("input", _times(shape), 0)]
     given = model.first_shape(shape)
     for layer, after in zip(model.layers, model.shapes(shape), strict=True):
         rows.append((layer.kind, _times(after), layer.parameters(given)))
@@ -92,12 +92,18 @@ def _layers(spec: Spec, root: Path) -> list[tuple[str, str, int]]:
     return rows
 
 
-def _table(layers: list[tuple[str, str, int]]) -> list[str]:
+def _table(layers: list[tuple[str, str, int | None]]) -> list[str]:
     from nnpipe.cli.text import table
 
-    rows = [(f"  {kind}", shape, f"{count:,}") for kind, shape, count in layers]
+    rows = [(f"  {kind}", shape, _count([count])) for kind, shape, count in layers]
     return table(("  layer", "shape", "parameters"), rows, "<>>")
 
 
 def _times(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
+
+
+def _count(counts: list[int | None]) -> str:
+    """A sum; "?" stands for what only building a layer tells."""
+    known = f"{sum(filter(None, counts)):,}"
+    return known if None not in counts else f"{known} + ?" if any(counts) else "?"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
     # Scaled float32 inputs (batch, *input_shape) -> outputs (batch, units).
@@ -40,8 +41,11 @@ class Exporter(Part):
         """
 
     @abstractmethod
-    def load(self, path: Path) -> Run | None:
-        """What the file at ``path`` computes, by the runtime it is made for; None where that cannot run here."""
+    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
+        """What the file at ``path`` computes, by the runtime it is made for; None where that cannot run here.
+
+        architecture: the caller's own, where a file of weights is of a network with layers of the user's own.
+        """
 
 
 def weights(network: Network) -> dict[str, np.ndarray]:

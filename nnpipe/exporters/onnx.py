@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nnpipe.exporters.exporter import Run
+    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
 
@@ -50,7 +51,7 @@ class Onnx(Exporter):
             model.metadata_props.add(key=key, value=canonical_json(value).decode())
         path.write_bytes(model.SerializeToString(deterministic=True))
 
-    def load(self, path: Path) -> Run | None:
+    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
         from importlib.util import find_spec
 
         if find_spec("onnxruntime") is None:

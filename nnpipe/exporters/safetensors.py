@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnpipe.exporters.exporter import Run
+    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
 
 class Safetensors(Exporter):
-    """``layers.<i>.weight`` and ``layers.<i>.bias`` as torch has them; the document is the metadata's ``nnpipe``."""
+    """Tensors as torch has them, ``layers.<i>.weight`` and so on; the document is the metadata's ``nnpipe``."""
 
     kind: Literal["safetensors"] = "safetensors"
     filename: ClassVar[str] = "model.safetensors"
@@ -26,7 +27,7 @@ class Safetensors(Exporter):
         # One metadata entry only: the format does not order several.
         save_file(weights(network), path, metadata={"nnpipe": document(network)})
 
-    def load(self, path: Path) -> Run | None:
+    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
         import json
 
         from safetensors import safe_open
@@ -35,4 +36,4 @@ class Safetensors(Exporter):
 
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            return computed_by(load_network(tensors, json.loads(file.metadata()["nnpipe"])))
+            return computed_by(load_network(tensors, json.loads(file.metadata()["nnpipe"]), architecture))

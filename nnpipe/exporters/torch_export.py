@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnpipe.exporters.exporter import Run
+    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
 
@@ -32,7 +33,7 @@ class TorchExport(Exporter):
         torch.export.save(trace(network), buffer, extra_files={"nnpipe.json": document(network)})
         path.write_bytes(buffer.getvalue())
 
-    def load(self, path: Path) -> Run | None:
+    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
         import torch
 
         return computed_by(torch.export.load(path).module())

@@ -17,7 +17,9 @@ BATCH = ({0: Dim("batch", min=1)},)
 def trace(network: Network) -> ExportedProgram:
     """``network.forward`` for batches of any size from 1; inputs: (batch, *input_shape)."""
     # Of a copy: weights in another order in memory would be saved as views, and a device is not ours to choose.
-    copy = load_network(weights(network), save_document(network)).to(memory_format=torch.contiguous_format)
+    copy = load_network(weights(network), save_document(network), network.architecture).to(
+        memory_format=torch.contiguous_format
+    )
     example = torch.zeros(2, *network.input_shape)  # torch takes a batch of 1 for a constant
     program = torch.export.export(copy, (example,), dynamic_shapes=BATCH)
     for node in program.graph.nodes:

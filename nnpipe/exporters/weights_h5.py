@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nnpipe.exporters.exporter import Run
+    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
     from nnpipe.store.hdf5 import Group
 
 
 class WeightsH5(Exporter):
-    """``layers/<i>/weight`` and ``layers/<i>/bias`` as torch has them; the document is the root's ``nnpipe``."""
+    """``layers/<i>/weight``, ``layers/<i>/bias`` and so on as torch has them; the document is the root's ``nnpipe``."""
 
     kind: Literal["weights_h5"] = "weights_h5"
     filename: ClassVar[str] = "weights.h5"
@@ -29,21 +30,14 @@ class WeightsH5(Exporter):
 
         write_tree(path, Group({"nnpipe": document(network)}, groups=_nested(weights(network)).groups))
 
-    def load(self, path: Path) -> Run | None:
-        from contextlib import closing
+    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
+        import json
 
-        from nnpipe.models.architecture import Model
-        from nnpipe.models.layers.layer import WeightedLayer
         from nnpipe.models.network import load_network
-        from nnpipe.store.arrays import open_arrays
+        from nnpipe.store.hdf5 import read_tree
 
-        with closing(open_arrays(path)) as file:
-            about = file.attributes()["nnpipe"]
-            layers = enumerate(Model.model_validate(about["architecture"]).layers)
-            weighted = [index for index, layer in layers if isinstance(layer, WeightedLayer)]
-            names = [f"layers/{index}/{tensor}" for index in weighted for tensor in ("weight", "bias")]
-            tensors = {name.replace("/", "."): file.rows(name, 0, file.shape(name)[0]) for name in names}
-        return computed_by(load_network(tensors, about))
+        root = read_tree(path)
+        return computed_by(load_network(_flat(root), json.loads(str(root.attributes["nnpipe"])), architecture))
 
 
 def _nested(tensors: Mapping[str, np.ndarray]) -> Group:
@@ -59,3 +53,11 @@ def _nested(tensors: Mapping[str, np.ndarray]) -> Group:
         else:
             arrays[head] = tensor
     return Group(arrays=arrays, groups={head: _nested(inside) for head, inside in below.items()})
+
+
+def _flat(group: Group) -> dict[str, np.ndarray]:
+    """The arrays of a tree of groups by their path with dots."""
+    arrays = dict(group.arrays)
+    for head, inside in group.groups.items():
+        arrays |= {f"{head}.{rest}": array for rest, array in _flat(inside).items()}
+    return arrays

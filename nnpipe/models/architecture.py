@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
 from nnpipe.models.activations import Activation
-from nnpipe.models.layers import AnyLayer, Dense
-from nnpipe.models.layers.layer import Shape, ShapeError, WeightedLayer
+from nnpipe.models.layers import AnyLayer, Custom, Dense, Residual
+from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape, ShapeError
 from nnpipe.spec import Part, Shorthand
 
 
@@ -24,7 +25,7 @@ class Model(Part):
     def last_activation(self) -> Activation:
         """What the outputs went through; linear where the last layer has no activation."""
         last = self.layers[-1]
-        return last.activation if isinstance(last, WeightedLayer) else "linear"
+        return last.activation if isinstance(last, ActivatedLayer) else "linear"
 
     def first_shape(self, input_shape: Shape) -> Shape:
         """What the first layer is given: images as vectors, where it is a dense layer; else ``input_shape``."""
@@ -46,7 +47,19 @@ class Model(Part):
             shapes.append(shape)
         return shapes
 
-    def parameters(self, input_shape: Shape) -> int:
-        """How many numbers training adjusts. Raises as ``shapes`` does."""
+    def parameters(self, input_shape: Shape) -> int | None:
+        """How many numbers training adjusts; None where only building a layer tells. Raises as ``shapes`` does."""
         inputs = [self.first_shape(input_shape), *self.shapes(input_shape)[:-1]]
-        return sum(layer.parameters(shape) for layer, shape in zip(self.layers, inputs, strict=True))
+        counts = [layer.parameters(shape) for layer, shape in zip(self.layers, inputs, strict=True)]
+        return None if None in counts else sum(filter(None, counts))
+
+    def custom_layers(self) -> list[Custom]:
+        """The layers of the user's own, at any depth."""
+        return [layer for layer in _every(self.layers) if isinstance(layer, Custom)]
+
+
+def _every(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    for layer in layers:
+        yield layer
+        if isinstance(layer, Residual):
+            yield from _every(layer.layers)

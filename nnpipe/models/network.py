@@ -11,21 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nnpipe.errors import DataError
-from nnpipe.models.activations import activation_function
 from nnpipe.models.architecture import Model
-from nnpipe.models.layers.layer import Shape, WeightedLayer
+from nnpipe.models.layers.layer import Shape
 from nnpipe.models.scaling import Scaling
-from nnpipe.models.seeded_dropout import SeededDropout
+from nnpipe.models.seeded import Seeded
+from nnpipe.models.stack import Stack
 
 
-class Network(nn.Module):
+class Network(Stack):
     """``architecture`` for examples of ``input_shape``, first weights drawn from ``generator``.
 
-    layers: index = place in the spec; their parameters are ``layers.<i>.weight`` and ``layers.<i>.bias``.
-    Inputs x are scaled float32: (batch, *input_shape).
+    Inputs x are scaled float32: (batch, *input_shape). ``layers[i]`` is the layer at place i of the spec.
     class_names: empty where the outputs are numbers, ``target_names``, scaled by ``target_scaling``.
     """
 
@@ -39,48 +38,25 @@ class Network(nn.Module):
         target_names: Sequence[str] = (),
         target_scaling: Scaling | None = None,
     ) -> None:
-        super().__init__()
+        first = architecture.first_shape(tuple(input_shape))
+        super().__init__(architecture.layers, first, generator)
         self.architecture, self.input_shape = architecture, tuple(input_shape)
         self.scaling, self.class_names = scaling, tuple(class_names)
         self.target_names, self.target_scaling = tuple(target_names), target_scaling or Scaling()
-        first = architecture.first_shape(self.input_shape)
         self.reads_vectors = len(first) == 1
-        shapes = [first, *architecture.shapes(self.input_shape)]
-        self.layers = nn.ModuleList(
-            layer.build(shape, generator) for layer, shape in zip(architecture.layers, shapes, strict=False)
-        )
-        self._functions = [
-            activation_function(layer.activation if isinstance(layer, WeightedLayer) else "linear")
-            for layer in architecture.layers
-        ]
         # Kernels with their channels last in memory: a tenth faster on CPUs, faster on GPUs; shapes stay the same.
         self.to(memory_format=torch.channels_last)
 
     def logits(self, x: Tensor) -> Tensor:
         """Everything but the last layer's activation: (batch, outputs)."""
-        x = self._first(x)
-        for layer, function in zip(self.layers[:-1], self._functions, strict=False):
-            x = function(layer(x))
-        return self.layers[-1](x)  # type: ignore[no-any-return]
+        return super().logits(self._first(x))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The outputs, (batch, outputs): probabilities where the last activation is softmax or sigmoid."""
-        return self.outputs(self.logits(x))
-
-    def outputs(self, logits: Tensor) -> Tensor:
-        """The last layer's activation of ``logits``."""
-        return self._functions[-1](logits)
+    def activations(self, x: Tensor) -> list[Tensor]:
+        """What leaves each layer, in order; the last is ``forward(x)``: (batch, outputs), probabilities or values."""
+        return super().activations(self._first(x))
 
     def _first(self, x: Tensor) -> Tensor:
         return x.flatten(1) if self.reads_vectors else x
-
-    def activations(self, x: Tensor) -> list[Tensor]:
-        """What leaves each layer, in order; the last is ``forward(x)``."""
-        found, x = [], self._first(x)
-        for layer, function in zip(self.layers, self._functions, strict=True):
-            x = function(layer(x))
-            found.append(x)
-        return found
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities, (batch, classes), and the class of each example, (batch,) int64.
@@ -109,16 +85,12 @@ class Network(nn.Module):
 
     def generators(self) -> dict[str, torch.Generator]:
         """The random state of layers that draw in training, by the layer's name."""
-        return {
-            f"layers.{index}": layer.generator
-            for index, layer in enumerate(self.layers)
-            if isinstance(layer, SeededDropout)
-        }
+        return {name: layer.generator for name, layer in self.named_modules() if isinstance(layer, Seeded)}
 
     def place(self, device: torch.device | str) -> Network:
         """Move weights and generators to ``device``; generators start anew there."""
-        for layer in self.layers:
-            if isinstance(layer, SeededDropout):
+        for layer in self.modules():
+            if isinstance(layer, Seeded):
                 layer.place(torch.device(device))
         return self.to(device)
 
@@ -144,14 +116,19 @@ def save_document(network: Network) -> dict[str, Any]:
     return document
 
 
-def load_network(tensors: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Network:
+def load_network(
+    tensors: Mapping[str, np.ndarray], about: Mapping[str, Any], architecture: Model | None = None
+) -> Network:
     """The network of a document and its weights, in evaluation mode, on the CPU.
 
+    architecture: the caller's own. A document alone never says whose code is run: it is refused if it names a layer of
+    somebody's own, unless the caller names the same.
+
     Raises:
-        DataError: weights and document are not of one model.
+        DataError: weights and document are not of one model, or a layer of somebody's own is not vouched for.
     """
     network = Network(
-        Model.model_validate(about["architecture"]),
+        _vouched_for(Model.model_validate(about["architecture"]), architecture),
         tuple(about["input_shape"]),
         Scaling.model_validate(about["scaling"]),
         about["class_names"],
@@ -167,3 +144,18 @@ def load_network(tensors: Mapping[str, np.ndarray], about: Mapping[str, Any]) ->
         found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         raise DataError("weights that are not of this model", expected=str(shapes), found=str(found)) from error
     return network.eval()
+
+
+def _vouched_for(found: Model, architecture: Model | None) -> Model:
+    """What to build: ``found``, or ``architecture`` in its place where ``found`` names classes to import."""
+    custom = found.custom_layers()
+    if not custom:
+        return found
+    if architecture is None or architecture.model_dump(mode="json") != found.model_dump(mode="json"):
+        raise DataError(
+            "a file cannot say whose code is run, and this network has a layer of somebody's own",
+            expected="layers that nnpipe has, or the spec that names the same ones",
+            found=", ".join(f"class {layer.path}" for layer in custom),
+            hint="name the format under 'export' in the network's spec and run it: a spec is yours to vouch for",
+        )
+    return architecture

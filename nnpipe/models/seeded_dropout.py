@@ -1,26 +1,19 @@
-"""Dropout whose masks come from a generator of its own, so that nothing else moves them and a checkpoint keeps them."""
+"""Dropout whose masks come from a generator of its own."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from nnpipe.models.seeded import Seeded
 
 
-class SeededDropout(nn.Module):
-    """Zeros with probability ``rate`` in training mode, the others divided by ``1 - rate``; else the identity.
-
-    generator: seeded by a draw from the one it is built with.
-    """
+class SeededDropout(Seeded):
+    """Zeros with probability ``rate`` in training mode, the others divided by ``1 - rate``; else the identity."""
 
     def __init__(self, rate: float, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__(generator)
         self.rate = rate
-        self._seed = int(torch.randint(2**62, (), generator=generator))
-        self.generator = torch.Generator().manual_seed(self._seed)
-
-    def place(self, device: torch.device) -> None:
-        """Start anew with a generator on ``device``: masks are drawn where they are used."""
-        self.generator = torch.Generator(device).manual_seed(self._seed)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:

@@ -5,6 +5,9 @@ import of project modules, wherever in a module it stands. Not followed: the lis
 ``__init__``): a component that was not chosen cannot change the result; and what only carries bytes and messages.
 Comments, docstrings, layout and the order of neighbouring imports do not count. Of a module each definition has its own
 digest, so that a change can be named; every statement is in exactly one of them, and where it stands in ``(order)``.
+
+A layer of the user's own is followed in the same way through the modules that are the user's too; what they import of
+the project counts as well. See ``nnpipe.models.own_modules``.
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ import ast
 import copy
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import TypeGuard
 
+from nnpipe.models.layers import Custom
+from nnpipe.models.own_modules import imported_names, parse, reached
 from nnpipe.pipeline.graph import Stage
 from nnpipe.spec import Part
 from nnpipe.store.canonical import JSON
@@ -30,25 +35,38 @@ CARRIERS = ("nnpipe.errors", "nnpipe.spec", "nnpipe.store", "nnpipe.stages.work"
 
 
 def fingerprint(stage: Stage, memo: Memo) -> dict[str, dict[str, str]]:
-    """Module -> definition -> digest of its syntax, for every module that can change the result of ``stage``."""
+    """Module -> definition -> digest of its syntax, for every module that can change the result of ``stage``.
+
+    A package of the user's is called ``package.__init__``, as its file is.
+
+    Raises:
+        UsageError: a module of the user's own cannot be read.
+    """
     found: dict[str, dict[str, str]] = {}
-    waiting = {stage.function.partition(":")[0], *_modules_of(stage.config)}
+    parts = list(_parts(stage.config))
+    waiting = {stage.function.partition(":")[0], *(type(part).__module__ for part in parts)}
+    for part in parts:
+        if isinstance(part, Custom) and (module := part.module()):
+            for name, file in reached(module, lambda name, file: _own_syntax(name, file, memo)[1]).items():
+                found[name if file.stem != "__init__" else f"{name}.__init__"], imported = _own_syntax(name, file, memo)
+                waiting.update(name for name in imported if _is_projects(name))
     while waiting:
-        module = waiting.pop()
-        if module in found or not _counts(module):
+        module_name = waiting.pop()
+        if module_name in found or not _counts(module_name):
             continue
-        found[module], imported = _syntax(module, memo)
+        found[module_name], imported = _syntax(module_name, memo)
         waiting.update(imported)
     return found
 
 
-def _modules_of(part: Part) -> Iterator[str]:
-    yield type(part).__module__
+def _parts(part: Part) -> Iterator[Part]:
+    """``part`` and every part inside it."""
+    yield part
     for name in type(part).model_fields:
         value = getattr(part, name)
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, Part):
-                yield from _modules_of(item)
+                yield from _parts(item)
 
 
 def _counts(module: str) -> bool:
@@ -57,12 +75,25 @@ def _counts(module: str) -> bool:
 
 def _syntax(module: str, memo: Memo) -> tuple[dict[str, str], list[str]]:
     """The digests of a module's definitions, and the project modules it imports."""
-    data = _file(module).read_bytes()
-    key = f"syntax/2:{module}:{hashlib.sha256(data).hexdigest()}"
+    file = _file(module)
+    return _remembered(f"syntax/2:{module}", file, memo, lambda tree: filter(_is_projects, _imports(tree)))
+
+
+def _own_syntax(module: str, file: Path, memo: Memo) -> tuple[dict[str, str], list[str]]:
+    """The digests of the definitions of a module of the user's, and all that it may import."""
+    package = "package" if file.stem == "__init__" else "module"  # whose relative imports mean other things
+    return _remembered(f"own/1:{package}:{module}", file, memo, lambda tree: imported_names(tree, module, file))
+
+
+def _remembered(
+    key: str, file: Path, memo: Memo, imports: Callable[[ast.Module], Iterable[str]]
+) -> tuple[dict[str, str], list[str]]:
+    data = file.read_bytes()
+    key = f"{key}:{hashlib.sha256(data).hexdigest()}"
     known = memo.get(key)
     if known is None:
-        tree = ast.parse(data)
-        known = [definitions(tree), sorted(set(_imports(tree)))]
+        tree = parse(file, data)
+        known = [definitions(tree), sorted(set(imports(tree)))]
         memo.put(key, known)
     return known[0], known[1]
 
@@ -141,17 +172,12 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 def _imports(tree: ast.AST) -> Iterable[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names: list[str] = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            if name.split(".")[0] == PROJECT and _is_module(name):
-                yield name
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
 
 
-def _is_module(name: str) -> bool:
-    """Whether ``name`` is a module with code of its own: not a name inside one, not a list of components."""
-    path = Path(__file__).parents[1].joinpath(*name.split(".")[1:])
-    return path.with_suffix(".py").is_file()
+def _is_projects(name: str) -> bool:
+    """Whether ``name`` is a project module with code of its own: not a name inside one, not a list of components."""
+    package, *rest = name.split(".")
+    return package == PROJECT and Path(__file__).parents[1].joinpath(*rest).with_suffix(".py").is_file()

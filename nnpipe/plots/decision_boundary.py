@@ -57,7 +57,7 @@ def _over_the_plane(subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
     from nnpipe.models.network import load_network
 
-    network = load_network(subject.tensors, subject.document)
+    network = load_network(subject.tensors, subject.document, subject.architecture)
     low, high = subject.inputs.min(axis=0), subject.inputs.max(axis=0)
     around = MARGIN * (high - low) + 1e-9
     horizontal, vertical = np.linspace(low - around, high + around, STEPS).T

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nnpipe.models.architecture import Model
 from nnpipe.spec import Part
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Subject:
     predictions: what the network says of them: (n, classes) probabilities or margins, or (n, targets) numbers.
     watched: the split that training was measured on after each epoch, ``validation`` or ``test``.
     pretrained: the layers that were pretrained, from the first.
+    architecture: as the spec says it, which vouches for layers of the user's own.
     """
 
     attributes: Mapping[str, Any]
@@ -58,6 +60,7 @@ class Subject:
     predictions: np.ndarray
     watched: str = "validation"
     pretrained: Sequence[Pretrained] = ()
+    architecture: Model | None = None
 
     @property
     def class_names(self) -> list[str]:

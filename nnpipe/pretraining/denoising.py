@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nnpipe.models.activations import activation_function
-from nnpipe.models.initialisers import initialise
 from nnpipe.models.layers import Dense
 from nnpipe.pretraining.autoencoder import Corruption, ReconstructionLoss
 from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, logit_bias
@@ -32,7 +31,7 @@ class TwoLayers(nn.Module):
         self.visible_bias = nn.Parameter(torch.zeros(visible))
         self.decoder_weight = None if tied else nn.Parameter(torch.empty(visible, layer.units))
         if self.decoder_weight is not None:
-            initialise(layer.init, self.decoder_weight, weights)
+            layer.init.draw(self.decoder_weight, None, weights, layer.activation)
         self._activation = activation_function(layer.activation)
 
     def encode(self, x: Tensor) -> Tensor:

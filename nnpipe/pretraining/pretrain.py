@@ -17,6 +17,10 @@ from nnpipe.training.optimizers.optimizer import Optimizer, check_schedules
 from nnpipe.training.schedules import AnySchedule
 
 PROBABILITIES = ("sigmoid", "softmax")  # activations between 0 and 1
+HINTS = {
+    "activation": "give the dense layer below its activation: a layer is pretrained with it",
+    "batch_norm": "put batch_norm behind the layers to pretrain: each learns from what the one below gives, unscaled",
+}
 
 
 class Pretrain(Part):
@@ -86,8 +90,8 @@ def pretrained_layers(model: Model, pretrain: Pretrain) -> list[int]:
                 "only dense layers can be pretrained, from the input on",
                 path=("model", "layers", index),
                 expected=f"a dense layer, as pretrain.layers is {pretrain.layers}",
-                found=f"a {layer.kind} layer",
-                hint="leave pretrain out, or make the first layers dense",
+                found=f"layer {layer.kind}",
+                hint=HINTS.get(layer.kind, "leave pretrain out, or make the first layers dense"),
             )
     if len(places) < pretrain.layers:
         raise problem(

@@ -18,7 +18,10 @@ class Part(BaseModel):
     ``unkeyed`` names the fields that say where a thing lies, not what it is: they are left out of recipe keys.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    # By alias: a spec may use words that Python keeps for itself.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, serialize_by_alias=True
+    )
 
     unkeyed: ClassVar[frozenset[str]] = frozenset()
 
@@ -26,21 +29,23 @@ class Part(BaseModel):
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
+            known = {field.alias or name for name, field in cls.model_fields.items()}
             for key in data:
-                if key not in cls.model_fields:
+                if key not in known:
                     raise problem(
                         f"unknown key {str(key)!r}",
                         path=(str(key),),
                         expected=f"a key of {cls.__name__}",
                         found=repr(key),
-                        hint=nearest(key, cls.model_fields),
+                        hint=nearest(key, known),
                     )
         return data
 
 
 def identity(part: Part) -> dict[str, Any]:
     """What of ``part`` determines results, as JSON: every field but those that say where a thing lies."""
-    return {name: _identity(getattr(part, name)) for name in type(part).model_fields if name not in part.unkeyed}
+    fields = type(part).model_fields.items()
+    return {field.alias or name: _identity(getattr(part, name)) for name, field in fields if name not in part.unkeyed}
 
 
 def _identity(value: Any) -> Any:

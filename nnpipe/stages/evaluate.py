@@ -43,7 +43,7 @@ def evaluate(config: Evaluate, work: Work) -> None:
     from nnpipe.evaluation.regression import measure_regression
     from nnpipe.models.network import load_network
 
-    network = load_network(*work.inputs["model"].tensors("model")).place(work.device)
+    network = load_network(*work.inputs["model"].tensors("model"), config.model).place(work.device)
     with closing(work.inputs["data"].arrays("data")) as file:
         loss = config.loss.resolved(class_counts(file.attributes()))
         examples = read_split(file, "test", network.scaling, work.device, network.target_scaling)

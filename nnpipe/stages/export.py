@@ -39,13 +39,13 @@ def export(config: Export, work: Work) -> None:
     """
     from nnpipe.models.network import load_network
 
-    network = load_network(*work.inputs["model"].tensors("model"))
+    network = load_network(*work.inputs["model"].tensors("model"), config.model)
     listed: list[dict[str, Any]] = []
     for exporter in dict.fromkeys(config.formats):
         path = work.output.directory / exporter.filename
         exporter.write(network, path)
         work.output.claim(exporter.filename)
-        run = exporter.load(path)
+        run = exporter.load(path, config.model)
         listed.append(
             {
                 "kind": exporter.kind,

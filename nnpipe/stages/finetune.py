@@ -91,7 +91,7 @@ def finetune(config: Finetune, work: Work) -> None:
     tensors = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
     work.output.tensors("model", tensors, save_document(network))
     work.output.json("history", _document(history))
-    work.output.summary = {"parameters": config.model.parameters(shape), **_summary(history)}
+    work.output.summary = {"parameters": sum(p.numel() for p in network.parameters()), **_summary(history)}
 
 
 def check_data(model: Model, shape: Sequence[int], loss: Loss, classes: int, targets: int = 0) -> None:

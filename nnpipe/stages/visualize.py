@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import model_validator
@@ -41,7 +42,7 @@ class Visualize(Part):
 
 def visualize(config: Visualize, work: Work) -> None:
     """Draw each picture into ``<name>.png``; ``pictures.json`` holds their titles, captions and alternative texts."""
-    subject = subject_of(work)
+    subject = replace(subject_of(work), architecture=config.model)
     listed: list[dict[str, str]] = []
     drawn: Counter[str] = Counter()
     for picture in _applicable(config, subject):

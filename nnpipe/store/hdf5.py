@@ -66,11 +66,8 @@ class Hdf5Arrays:
         self._file.close()
 
     def _dataset(self, name: str) -> h5py.Dataset:
-        # A link that leaves the file, and a data set made of other files, could read what it should not.
-        if not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
-            raise CorruptionError("not a data set of this file", where=f"{self._path}:{name}")
-        found = self._file[name]
-        if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+        found = _own_member(self._file, name, self._path)
+        if not isinstance(found, h5py.Dataset):
             raise CorruptionError("not a data set of this file", where=f"{self._path}:{name}")
         return found
 
@@ -97,3 +94,36 @@ def _write_group(target: h5py.Group, group: Group) -> None:
         target.create_dataset(name, data=array)
     for name, child in group.groups.items():
         _write_group(target.create_group(name, track_order=True), child)
+
+
+def read_tree(path: Path) -> Group:
+    """The whole HDF5 file of nested groups at ``path``.
+
+    Raises:
+        CorruptionError: it cannot be read, or leads out of the file.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise CorruptionError("not a readable HDF5 file", where=str(path), found=str(error)) from error
+    with file:
+        return _read_group(file, path)
+
+
+def _read_group(source: h5py.Group, path: Path) -> Group:
+    members = {name: _own_member(source, name, path) for name in source}
+    return Group(
+        dict(source.attrs),
+        {name: np.asarray(member[()]) for name, member in members.items() if isinstance(member, h5py.Dataset)},
+        {name: _read_group(member, path) for name, member in members.items() if isinstance(member, h5py.Group)},
+    )
+
+
+def _own_member(group: h5py.Group, name: str, path: Path) -> object:
+    """A member of a group; what leads out of the file, and could read what it should not, is refused."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise CorruptionError("not a data set of this file", where=f"{path}:{name}")
+    found = group[name]
+    if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
+        raise CorruptionError("not a data set of this file", where=f"{path}:{name}")
+    return found

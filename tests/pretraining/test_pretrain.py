@@ -50,7 +50,7 @@ def test_a_convolution_among_the_layers_to_pretrain_is_refused_with_its_place() 
         pretrain(layers=2).check(model(CONVOLUTION, "flatten", SIGMOID, OUTPUT))
     said = told(caught.value)
     assert said["path"] == ["model", "layers", 0]
-    assert said["found"] == "a conv2d layer"
+    assert said["found"] == "layer conv2d"
     assert said["expected"] == "a dense layer, as pretrain.layers is 2"
 
 

@@ -129,7 +129,7 @@ class Faulty(Exporter):
         self.__dict__["network"] = network
         path.write_bytes(b"")
 
-    def load(self, path: Path) -> Run:
+    def load(self, path: Path, architecture: Model | None = None) -> Run:
         def compute(x: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
                 outputs: np.ndarray = self.__dict__["network"](torch.from_numpy(x)).numpy()

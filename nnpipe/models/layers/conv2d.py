@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from nnpipe.models.initialisers import initialise
 from nnpipe.models.layers.layer import Pair, Shape, ShapeError, WeightedLayer, image_shape, shown
 from nnpipe.spec import problem
 
@@ -15,9 +14,11 @@ if TYPE_CHECKING:
 
 
 class Conv2d(WeightedLayer):
-    """``filters`` feature maps; weight: (filters, channels, height, width) of the kernel, bias: (filters,).
+    """``filters`` feature maps; weight: (filters, channels / groups, height, width) of the kernel, bias: (filters,).
 
     Padding ``valid`` adds nothing; ``same`` adds zeros all around, so that maps are as large as the image.
+    ``dilation`` 2 leaves one row and column out between those that a kernel reads (Yu & Koltun 2016, section 2).
+    In ``groups``, each n-th of the filters reads an n-th of the channels (Krizhevsky et al. 2012, section 3.5).
     """
 
     kind: Literal["conv2d"] = "conv2d"
@@ -25,6 +26,8 @@ class Conv2d(WeightedLayer):
     kernel: Pair = Field(description="Height and width of the kernel; one number for both.")
     stride: Pair = Field((1, 1), description="Rows and columns from one place to the next.")
     padding: Literal["valid", "same"] = "valid"
+    dilation: Pair = Field((1, 1), description="Rows and columns from one value that a kernel reads to the next.")
+    groups: int = Field(1, ge=1, description="Groups of channels that filters are divided among.")
 
     @model_validator(mode="after")
     def _check_same_padding(self) -> Conv2d:
@@ -39,35 +42,67 @@ class Conv2d(WeightedLayer):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_groups(self) -> Conv2d:
+        if self.filters % self.groups:
+            raise problem(
+                f"{self.filters} filters do not divide into {self.groups} groups",
+                path=("groups",),
+                expected=f"a divisor of {self.filters}",
+                found=str(self.groups),
+            )
+        return self
+
     def output_shape(self, shape: Shape) -> Shape:
-        _, height, width = image_shape(self.kind, shape)
+        channels, height, width = image_shape(self.kind, shape)
         rows, columns = (
-            size + 2 * pad - kernel for size, pad, kernel in zip((height, width), self._zeros, self.kernel, strict=True)
+            size + 2 * pad - reach for size, pad, reach in zip((height, width), self._zeros, self._reach, strict=True)
         )
         if rows < 0 or columns < 0:
+            dilated = f" that reaches over {shown(self._reach)}" if self.dilation != (1, 1) else ""
             raise ShapeError(
                 "the kernel is larger than what it is moved over",
                 expected=f"a kernel of at most {height}x{width}",
-                found=f"a kernel of {shown(self.kernel)}",
+                found=f"a kernel of {shown(self.kernel)}{dilated}",
                 hint="take a smaller kernel, padding same, or less subsampling before it",
+            )
+        if channels % self.groups:
+            raise ShapeError(
+                f"{channels} channels do not divide into {self.groups} groups",
+                expected=f"groups that divide {channels}",
+                found=f"groups {self.groups}",
+                hint="take a number that divides both the channels and the filters",
             )
         return self.filters, rows // self.stride[0] + 1, columns // self.stride[1] + 1
 
     def parameters(self, shape: Shape) -> int:
-        return self.filters * (shape[0] * self.kernel[0] * self.kernel[1] + 1)
+        return self.filters * (shape[0] // self.groups * self.kernel[0] * self.kernel[1] + 1)
 
     def build(self, shape: Shape, generator: Generator) -> nn.Module:
         from torch import nn
 
         # skip_init, because the constructor alone would draw from the global generator.
         conv: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
-            nn.Conv2d, shape[0], self.filters, self.kernel, stride=self.stride, padding=self._zeros
+            nn.Conv2d,
+            shape[0],
+            self.filters,
+            self.kernel,
+            stride=self.stride,
+            padding=self._zeros,
+            dilation=self.dilation,
+            groups=self.groups,
         )
-        initialise(self.init, conv.weight, generator)
-        nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # its stub says it may be None
+        assert conv.bias is not None
+        self.initialise(conv.weight, conv.bias, generator)
         return conv
+
+    @property
+    def _reach(self) -> tuple[int, int]:
+        """Rows and columns from the first to the last value that a kernel reads."""
+        (height, width), (rows, columns) = self.kernel, self.dilation
+        return rows * (height - 1) + 1, columns * (width - 1) + 1
 
     @property
     def _zeros(self) -> tuple[int, int]:
         """Rows above and below, columns left and right."""
-        return (self.kernel[0] // 2, self.kernel[1] // 2) if self.padding == "same" else (0, 0)
+        return (self._reach[0] // 2, self._reach[1] // 2) if self.padding == "same" else (0, 0)

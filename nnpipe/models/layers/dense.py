@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from nnpipe.models.initialisers import initialise
 from nnpipe.models.layers.layer import Shape, ShapeError, WeightedLayer, shown
 
 if TYPE_CHECKING:
@@ -37,6 +36,5 @@ class Dense(WeightedLayer):
 
         # skip_init, because the constructor alone would draw from the global generator.
         linear: nn.Linear = nn.utils.skip_init(nn.Linear, shape[0], self.units)  # type: ignore[no-untyped-call]
-        initialise(self.init, linear.weight, generator)
-        nn.init.zeros_(linear.bias)
+        self.initialise(linear.weight, linear.bias, generator)
         return linear

@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from nnpipe.models.activations import Activation
-from nnpipe.models.initialisers import Initialiser
-from nnpipe.spec import Part
+from nnpipe.models.initialisers import AnyInitialiser, Auto, NguyenWidrow
+from nnpipe.spec import Part, problem
 
 if TYPE_CHECKING:
-    from torch import Generator, nn
+    from torch import Generator, Tensor, nn
 
 Shape = tuple[int, ...]  # of one example, without the batch: (features,) or (channels, height, width)
 
@@ -41,20 +41,47 @@ class Layer(Part):
         """
 
     @abstractmethod
-    def parameters(self, shape: Shape) -> int:
-        """How many numbers training adjusts, for examples of ``shape``."""
+    def parameters(self, shape: Shape) -> int | None:
+        """How many numbers training adjusts, for examples of ``shape``; None where only building it tells."""
 
     @abstractmethod
     def build(self, shape: Shape, generator: Generator) -> nn.Module:
-        """A module for examples of ``shape``, its weights drawn from ``generator`` alone (never the global one)."""
+        """A module for examples of ``shape``, its weights drawn from ``generator`` alone (never the global one).
+
+        An ``ActivatedLayer`` leaves its activation to the stack that it stands in.
+        """
 
 
-class WeightedLayer(Layer):
-    """A layer with weights and biases, and a nonlinearity that the network applies after it."""
+class ActivatedLayer(Layer):
+    """A layer with a nonlinearity, which the stack of layers applies after it: losses want what was before the last."""
 
     activation: Activation = Field("linear", description="What the layer's sums go through.")
-    # The lecture's networks are Keras's, whose default this is, with ReLU too; He's is one word away.
-    init: Initialiser = Field("glorot_uniform", description="How the weights are drawn; biases start at zero.")
+
+
+class WeightedLayer(ActivatedLayer):
+    """A layer with weights and biases."""
+
+    init: AnyInitialiser = Field(Auto(), description="How the weights are drawn; auto: by the activation.")
+    bias: float | None = Field(None, description="Where biases start; left out: at zero, unless init draws them.")
+
+    @model_validator(mode="after")
+    def _check_init(self) -> WeightedLayer:
+        if isinstance(self.init, NguyenWidrow) and self.activation not in NguyenWidrow.activations:
+            raise problem(
+                f"init {self.init.kind} divides the range of units that are steep in the middle and flat outside",
+                path=("init",),
+                expected=f"activation {' or '.join(NguyenWidrow.activations)}",
+                found=f"activation {self.activation}",
+                hint="init auto chooses by the activation",
+            )
+        return self
+
+    def initialise(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
+        """Fill ``weight``, (outputs, inputs, ...), and ``bias``, (outputs,), in place."""
+        from torch.nn import init
+
+        init.constant_(bias, self.bias or 0)
+        self.init.draw(weight, bias if self.bias is None else None, generator, self.activation)
 
 
 def shown(shape: Shape) -> str:

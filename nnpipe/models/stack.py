@@ -1,0 +1,62 @@
+"""Layers one after the other, each followed by its activation: a network, and what is inside a residual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nnpipe.models.activations import activation_function
+from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape
+
+
+class Stack(nn.Module):
+    """``layers`` for examples of ``shape``, first weights drawn from ``generator`` in their order.
+
+    layers: index = place; their parameters are ``layers.<i>.weight``, ``layers.<i>.bias`` and so on.
+    """
+
+    def __init__(self, layers: Sequence[Layer], shape: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList()
+        for layer in layers:
+            self.layers.append(layer.build(shape, generator))
+            shape = layer.output_shape(shape)
+        self._functions = [
+            activation_function(layer.activation if isinstance(layer, ActivatedLayer) else "linear") for layer in layers
+        ]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Everything but the last layer's activation."""
+        for layer, function in zip(self.layers[:-1], self._functions, strict=False):
+            x = function(layer(x))
+        return self.layers[-1](x)  # type: ignore[no-any-return]
+
+    def outputs(self, logits: Tensor) -> Tensor:
+        """The last layer's activation of ``logits``."""
+        return self._functions[-1](logits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(self.logits(x))
+
+    def activations(self, x: Tensor) -> list[Tensor]:
+        """What leaves each layer, in order; the last is ``forward(x)``."""
+        found = []
+        for layer, function in zip(self.layers, self._functions, strict=True):
+            x = function(layer(x))
+            found.append(x)
+        return found
+
+
+class ResidualStack(Stack):
+    """x plus what the layers make of it. projection: the layer that x goes through on its way round them, if any."""
+
+    def __init__(
+        self, layers: Sequence[Layer], shape: Shape, projection: Layer | None, generator: torch.Generator
+    ) -> None:
+        super().__init__(layers, shape, generator)
+        self.projection = nn.Identity() if projection is None else projection.build(shape, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(self.logits(x)) + self.projection(x)  # type: ignore[no-any-return]
