@@ -8,7 +8,6 @@ can be imported from there, and always as it now stands in its file: what runs i
 from __future__ import annotations
 
 import ast
-import importlib.util
 import sys
 import sysconfig
 import threading
@@ -44,11 +43,9 @@ def find(name: str, root: Path | None) -> Module | None:
         file = source_file(folder, name)
         if file:
             return Module(name, file, folder, own=top not in LIBRARIES and not _installed(folder))
-    try:
-        known = importlib.util.find_spec(top)  # of a name without dots: nothing is imported
-    except (ImportError, ValueError):
-        known = None
-    return Module(name, None, None, own=False) if known else None
+    # Whatever else Python can import; a folder without code of its own is nothing yet.
+    specs = (finder.find_spec(top, None) for finder in sys.meta_path)
+    return Module(name, None, None, own=False) if any(spec and spec.origin for spec in specs) else None
 
 
 def source_file(folder: Path, name: str) -> Path | None:
@@ -116,14 +113,14 @@ def importable(module: Module) -> Iterator[None]:
         return
     finder = _Finder(files)
     with _IMPORTING:
-        for name in finder.names & sys.modules.keys():
+        for name in _of_packages(finder.names):
             del sys.modules[name]  # as another spec, or an earlier state of the file, left it
         sys.meta_path.insert(0, finder)
         try:
             yield
         finally:
             sys.meta_path.remove(finder)
-            for name in finder.names & sys.modules.keys():
+            for name in _of_packages(finder.names):
                 if hasattr(sys.modules[name], "__path__"):
                     sys.modules[name].__path__ = [str(module.home.joinpath(*name.split(".")))]
 
@@ -164,6 +161,12 @@ class _Finder(MetaPathFinder):
         )
         spec.has_location = file is not None
         return spec
+
+
+def _of_packages(names: Iterable[str]) -> list[str]:
+    """What was imported and lies in the outermost packages of ``names``."""
+    outermost = {name.partition(".")[0] for name in names}
+    return [name for name in list(sys.modules) if name.partition(".")[0] in outermost]
 
 
 def _with_packages(name: str) -> list[str]:

@@ -14,19 +14,22 @@ def layer_rows(model: Artifact, pretrained: int) -> list[dict[str, Any]]:
     """One row a layer of the network; the first ``pretrained`` dense ones started from pretrained weights."""
     tensors, document = model.tensors("model")
     architecture = Model.model_validate(document["architecture"])
+    given = architecture.first_shape(tuple(document["input_shape"]))
     shapes = architecture.shapes(tuple(document["input_shape"]))
     rows, dense = [], 0
     for index, (layer, shape) in enumerate(zip(architecture.layers, shapes, strict=True)):
         options = layer.model_dump(mode="json", exclude_none=True, exclude={"kind"})
         names = sorted(options, key=("init", "activation").__contains__)  # what sets the shape comes first
         dense += layer.kind == "dense"
-        own = [tensor.size for name, tensor in tensors.items() if name.startswith(f"layers.{index}.")]
+        trained, given = layer.parameters(given), shape
+        if trained is None:  # only its tensors tell
+            trained = sum(int(tensor.size) for name, tensor in tensors.items() if name.startswith(f"layers.{index}."))
         rows.append(
             {
                 "kind": layer.kind,
                 "options": ", ".join(_option(name, options[name]) for name in names),
                 "shape": shape,
-                "parameters": int(sum(own)),
+                "parameters": trained,
                 "pretrained": layer.kind == "dense" and dense <= pretrained,
             }
         )
@@ -34,7 +37,16 @@ def layer_rows(model: Artifact, pretrained: int) -> list[dict[str, Any]]:
 
 
 def _option(name: str, value: JSON) -> str:
+    shown = _value(value)
+    return shown if name == "activation" else f"{words.kind(name)} {shown}".strip()
+
+
+def _value(value: JSON) -> str:
+    """Sizes as a shape, components by their kind, the options of a user's own layer one by one."""
     if isinstance(value, list):
-        value = words.shape(value)
-    shown = value.get("kind", value) if isinstance(value, dict) else value
-    return str(shown) if name == "activation" else f"{words.kind(name)} {shown}"
+        if not any(isinstance(item, dict) for item in value):
+            return words.shape(value)
+        return ", ".join(map(_value, value))
+    if isinstance(value, dict):
+        return str(value["kind"]) if "kind" in value else " ".join(f"{name}={_value(value[name])}" for name in value)
+    return str(value)

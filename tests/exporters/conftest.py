@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
 
 IMAGE, VECTOR = (1, 10, 12), (6,)
-ARCHITECTURES = {
+CONVOLUTION = {"kind": "conv2d", "filters": 4, "kernel": 3, "padding": "same", "activation": "softplus"}
+ARCHITECTURES: dict[str, tuple[tuple[int, ...], list[Any]]] = {
     # The lecture's, smaller.
     "convnet": (
         IMAGE,
@@ -48,6 +50,61 @@ ARCHITECTURES = {
             {"kind": "dense", "units": 3, "activation": "softmax"},
         ],
     ),
+    # Every layer there is but the user's own: images, then flattened images, then vectors.
+    "every_layer": (
+        (2, 12, 11),
+        [
+            {"kind": "conv2d", "filters": 6, "kernel": [3, 2], "groups": 2, "activation": "leaky_relu"},
+            {"kind": "batch_norm", "momentum": 0.9, "epsilon": 0.01},
+            {"kind": "activation", "activation": "elu"},
+            {"kind": "conv2d", "filters": 4, "kernel": 3, "dilation": [2, 1], "padding": "same"},
+            {"kind": "residual", "layers": [CONVOLUTION, "batch_norm", {**CONVOLUTION, "activation": "linear"}]},
+            {
+                "kind": "residual",
+                "activation": "relu",
+                "layers": [
+                    {**CONVOLUTION, "filters": 5},
+                    {"kind": "residual", "layers": [{**CONVOLUTION, "filters": 3}], "activation": "leaky_relu"},
+                    {"kind": "avg_pool2d", "size": 2},
+                ],
+            },
+            {"kind": "max_pool2d", "size": 2, "stride": 1},
+            "flatten",
+            {"kind": "activation", "activation": "gelu"},
+            {"kind": "batch_norm"},
+            {"kind": "dropout", "rate": 0.3},
+            {"kind": "dense", "units": 7, "activation": "softsign"},
+            {"kind": "residual", "layers": [{"kind": "dense", "units": 4, "activation": "tanh"}, "batch_norm"]},
+            {"kind": "dense", "units": 3},
+            {"kind": "activation", "activation": "softmax"},
+        ],
+    ),
+    # Every way between images and vectors.
+    "reshapes": (
+        (24,),
+        [
+            {"kind": "reshape", "shape": [2, 3, 4]},
+            {"kind": "conv2d", "filters": 3, "kernel": 2, "activation": "tanh"},
+            {"kind": "reshape", "shape": [2, 3, 3]},
+            "flatten",
+            {"kind": "reshape", "shape": [3, 2, 3]},
+            "flatten",
+            {"kind": "residual", "layers": [{"kind": "dense", "units": 18, "activation": "softplus"}]},
+            {"kind": "residual", "layers": [{"kind": "reshape", "shape": [3, 2, 3]}, "global_max_pool2d"]},
+            {"kind": "dense", "units": 18, "activation": "tanh"},
+            {"kind": "reshape", "shape": [3, 2, 3]},
+            {
+                "kind": "residual",
+                "layers": [
+                    {"kind": "conv2d", "filters": 3, "kernel": [1, 3], "padding": "same", "activation": "sigmoid"},
+                    {"kind": "reshape", "shape": [18]},
+                    {"kind": "reshape", "shape": [3, 2, 3]},
+                ],
+            },
+            "global_average_pool2d",
+            {"kind": "dense", "units": 3, "activation": "softmax"},
+        ],
+    ),
     "binary": (
         VECTOR,
         [
@@ -62,10 +119,11 @@ ARCHITECTURES = {
 def build(name: str) -> Network:
     """The network called ``name``, with weights as unlike each other as trained ones."""
     input_shape, layers = ARCHITECTURES[name]
-    outputs = layers[-1]["units"]
+    model = Model.model_validate({"layers": layers})
+    outputs = model.shapes(input_shape)[-1][0]
     generator = torch.Generator().manual_seed(7)
     network = Network(
-        Model.model_validate({"layers": layers}),
+        model,
         input_shape,
         Scaling(offset=0.25, scale=255.0),
         [f"class {index}" for index in range(max(2, outputs))],
@@ -74,6 +132,8 @@ def build(name: str) -> Network:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
+        for buffer in network.buffers():  # means and variances
+            buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.3)
     return network.eval()
 
 

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from nnpipe.errors import DataError
 from nnpipe.exporters import EVERY
+from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
+from nnpipe.models.scaling import Scaling
 
 from .conftest import ARCHITECTURES, build
 
@@ -93,3 +96,23 @@ def _contents(path: Path) -> list[bytes]:
         return [data]
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return [data, *(archive.read(member) for member in archive.namelist())]
+
+
+@FORMATS
+def test_a_layer_of_the_users_is_held_by_every_format_but_kerass(kind: str, tmp_path: Path) -> None:
+    if kind == "keras_h5":
+        return  # test_keras_h5 has its refusal
+    # Among its tensors is a single number, how many batches it saw.
+    custom = {"kind": "custom", "class": "torch.nn.BatchNorm1d", "options": {"num_features": 4}}
+    model = Model.model_validate({"layers": [{"kind": "residual", "layers": [custom]}, {"kind": "dense", "units": 3}]})
+    network = Network(model, (4,), Scaling(), ["a", "b", "c"], torch.Generator().manual_seed(0))
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
+    network.train()(x)
+    path = tmp_path / EVERY[kind].filename
+    EVERY[kind].write(network.eval(), path)
+    run = EVERY[kind].load(path, model)
+    assert run is not None
+    np.testing.assert_allclose(run(x.numpy()), network(x).detach(), rtol=0, atol=1e-5)
+    if kind in ("safetensors", "weights_h5"):
+        with pytest.raises(DataError, match="whose code"):
+            EVERY[kind].load(path)

@@ -79,6 +79,10 @@ def test_keras_has_the_layers_of_the_spec(keras: dict[str, Any]) -> None:
     assert keras["options"]["layers"] == [
         "Dropout", "Conv2D", "MaxPooling2D", "Conv2D", "Flatten", "Dropout", "Dense", "Dense"
     ]  # fmt: skip
+    layers = keras["every_layer"]["layers"]
+    assert layers.count("Add") == 4
+    assert layers.count("BatchNormalization") == 4
+    assert {"AveragePooling2D", "MaxPooling2D", "LeakyReLU", "Activation"} <= set(layers)
 
 
 @NEEDS_KERAS
@@ -134,3 +138,16 @@ def test_a_layer_that_keras_has_not_is_refused_by_name(tmp_path: Path) -> None:
 def _network(layers: list[dict[str, Any]], input_shape: tuple[int, ...], scaling: Scaling) -> Network:
     generator = torch.Generator().manual_seed(0)
     return Network(Model.model_validate({"layers": layers}), input_shape, scaling, ["a", "b"], generator).eval()
+
+
+def test_a_stride_with_a_dilation_is_refused_as_keras_has_no_such_convolution(tmp_path: Path) -> None:
+    convolution = {"kind": "conv2d", "filters": 2, "kernel": 3, "stride": 2, "dilation": 2}
+    layers = [convolution, "flatten", {"kind": "dense", "units": 2}]
+    with pytest.raises(StageError, match="both a stride and a dilation"):
+        KerasH5().write(_network(layers, (1, 9, 9), Scaling()), tmp_path / "model.h5")
+
+
+def test_a_layer_of_the_users_is_refused_by_name(tmp_path: Path) -> None:
+    network = _network([{"kind": "custom", "class": "torch.nn.Softsign"}], (2,), Scaling())
+    with pytest.raises(StageError, match="custom"):
+        KerasH5().write(network, tmp_path / "model.h5")

@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from nnpipe.errors import UsageError
 from nnpipe.pipeline.fingerprint import MODULE, ORDER, definitions, fingerprint
 from nnpipe.pipeline.graph import Stage, stages_of
 from nnpipe.pipeline.recipe import recipe, recipe_key
+from nnpipe.pipeline.spec import check_spec
+from nnpipe.spec.document import Document
 from nnpipe.store.memo import Memo
 
-from .conftest import miniature
+from .conftest import MINIATURE, miniature
 
 
 @pytest.fixture
@@ -239,3 +243,90 @@ def test_every_ingredient_changes_the_key(memo: Memo) -> None:
         {**first, "stage": "other"},
     ]
     assert len({recipe_key(each) for each in (first, *others)}) == 6
+
+
+# -- a layer of the user's own -------------------------------------------------------------------------------
+
+
+OWN = """\
+model.layers=[flatten, {kind: custom, class: mine.layers.Mine}, {kind: dense, units: 10, activation: softmax}]"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with a spec's own code: a package, a module two imports away from the layer, and one nobody imports."""
+    files = {
+        "mine/__init__.py": "",
+        "mine/layers.py": "import torch\nfrom . import near\n\n\nclass Mine(torch.nn.Identity):\n    w = near.width\n",
+        "mine/near.py": "def _late():\n    import beside\n\n\nfrom .deep.far import width\n",
+        "mine/deep/__init__.py": "",
+        "mine/deep/far.py": "from nnpipe.models import scaling\n\nwidth = 3\n",
+        "mine/other.py": "width = 4\n",
+        "beside.py": "x = 1\n",
+        "torch/notes.txt": "a folder that only looks like a package",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def own_code(root: Path, memo: Memo, name: str = "finetune") -> dict[str, dict[str, str]]:
+    spec = check_spec(Document.parse(MINIATURE, "miniature.yaml"), ("pretrain=", OWN), root)
+    return fingerprint(next(stage for stage in stages_of(spec) if stage.name == name), memo)
+
+
+def test_a_layer_of_the_users_is_followed_through_modules_of_the_users(
+    root: Path, memo: Memo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    found = own_code(root, memo)
+    assert {name for name in found if not name.startswith("nnpipe.")} == {
+        "mine.__init__", "mine.layers", "mine.near", "mine.deep.__init__", "mine.deep.far", "beside"
+    }  # fmt: skip
+    assert {"nnpipe.models.scaling", "nnpipe.models.layers.custom", "nnpipe.models.own_modules"} <= set(found)
+    assert set(found["mine.layers"]) == {MODULE, "Mine", ORDER}
+    assert "mine" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "counts"),
+    [
+        ("mine/deep/far.py", "width = 3", "width = 5", True),
+        ("mine/deep/far.py", "width = 3", "width = 3  # units", False),
+        ("mine/deep/__init__.py", "", "x = 1\n", True),
+        ("beside.py", "x = 1", "x = 2", True),
+        ("mine/other.py", "width = 4", "width = 5", False),
+        ("mine/near.py", ".deep.far", ".other", True),
+    ],
+)
+def test_what_the_layer_reaches_counts_and_comments_do_not(
+    root: Path, memo: Memo, file: str, before: str, after: str, counts: bool
+) -> None:
+    first = {name: own_code(root, memo, name) for name in ("ingest", "finetune", "evaluate")}
+    text = (root / file).read_text()
+    (root / file).write_text(text.replace(before, after) if before else after)
+    assert (own_code(root, memo) != first["finetune"]) is counts
+    assert (own_code(root, memo, "evaluate") != first["evaluate"]) is counts
+    assert own_code(root, memo, "ingest") == first["ingest"]
+
+
+def test_where_the_users_code_lies_does_not_count(
+    root: Path, memo: Memo, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy"
+    shutil.copytree(root, elsewhere)
+    assert own_code(elsewhere, memo) == own_code(root, memo)
+    assert str(root) not in str(own_code(root, memo))
+
+
+def test_libraries_are_not_followed(root: Path, memo: Memo) -> None:
+    (root / "mine/layers.py").write_text("from torch.nn import Identity as Mine\n")
+    assert {name for name in own_code(root, memo) if not name.startswith("nnpipe.")} == {"mine.__init__", "mine.layers"}
+
+
+def test_a_module_that_cannot_be_read_is_told_with_its_line(root: Path, memo: Memo) -> None:
+    (root / "mine/deep/far.py").write_text("x = 1\nwidth = (\n")
+    with pytest.raises(UsageError) as caught:
+        own_code(root, memo)
+    assert str(root / "mine/deep/far.py:2") in str(caught.value)

@@ -118,3 +118,19 @@ def test_planning_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("between", "hint"),
+    [
+        ({"kind": "activation", "activation": "tanh"}, "give the dense layer below"),
+        ("batch_norm", "put batch_norm behind"),
+    ],
+)
+def test_what_would_stand_between_pretrained_layers_is_refused(between: Any, hint: str) -> None:
+    with pytest.raises(PydanticCustomError) as caught:
+        pretrain(layers=2).check(model(SIGMOID, between, SIGMOID, OUTPUT))
+    said = told(caught.value)
+    assert said["path"] == ["model", "layers", 1]
+    assert hint in said["hint"]
+    pretrain(layers=1).check(model(SIGMOID, between, SIGMOID, OUTPUT))
