@@ -36,12 +36,15 @@ class Line:
     points: Mapping[int, Point]
 
 
-def draw(measure: str, axis: str, values: Sequence[float | str], lines: Sequence[Line], others: str) -> Drawing:
+def draw(
+    measure: str, axis: str, values: Sequence[float | str], lines: Sequence[Line], others: str, *, smaller: bool
+) -> Drawing:
     """Draw ``measure`` over ``axis``.
 
     values: of the axis: all numbers, or names in the order in which they stand.
     lines: at least one, each with at least one point; those after the first MOST_LINES are left out.
     others: what the labels of the lines are.
+    smaller: whether the best value is the smallest.
     """
     from nnpipe.plots.style import SERIES, new_figure
 
@@ -56,7 +59,7 @@ def draw(measure: str, axis: str, values: Sequence[float | str], lines: Sequence
         shift = 0.0 if numeric else DODGE * (index - (len(shown) - 1) / 2) * min(1.0, 6 / len(shown))
         where = {place: places[place] + shift for place in line.points}
         for place, point in line.points.items():
-            axes.plot([where[place]] * len(point.each), point.each, ".", color=colour, alpha=0.35, markersize=4)
+            axes.plot([where[place]] * len(point.each), point.each, ".", color=colour, alpha=0.4, markersize=6)
         means = [point.mean for point in line.points.values()]
         spread = [point.std or 0.0 for point in line.points.values()]
         axes.errorbar(
@@ -69,7 +72,8 @@ def draw(measure: str, axis: str, values: Sequence[float | str], lines: Sequence
     if legend:
         figure.legend(loc="outside lower left", title=others, alignment="left", title_fontsize=8.5)
     title = f"{kind(measure).capitalize()} by {axis}"
-    return Drawing(title, _caption(lines, len(shown), numeric=numeric), f"{title}: {_described(shown, values)}", figure)
+    caption = f"{_how_to_read(lines, len(shown), numeric=numeric)} {_seen(lines, axis, values, smaller=smaller)}"
+    return Drawing(title, caption, f"{title}: {_described(shown, values)}", figure)
 
 
 def _scale(axes: Axes, axis: str, values: Sequence[float | str], *, numeric: bool) -> list[float]:
@@ -89,7 +93,7 @@ def _scale(axes: Axes, axis: str, values: Sequence[float | str], *, numeric: boo
     return numbers
 
 
-def _caption(lines: Sequence[Line], shown: int, *, numeric: bool) -> str:
+def _how_to_read(lines: Sequence[Line], shown: int, *, numeric: bool) -> str:
     runs = [len(point.each) for line in lines for point in line.points.values()]
     how = "The large marks are means over the seeds, the small dots the single runs"
     bars = "; the bars reach one standard deviation of the sample up and down." if max(runs) > 1 else ": one run each."
@@ -97,6 +101,14 @@ def _caption(lines: Sequence[Line], shown: int, *, numeric: bool) -> str:
     beside = " Marks of one value stand beside each other so that all are seen." if not numeric and shown > 1 else ""
     left_out = f" Of {len(lines)} lines only the best {shown} are drawn." if len(lines) > shown else ""
     return f"{how}{bars}{across}{beside}{left_out}"
+
+
+def _seen(lines: Sequence[Line], axis: str, values: Sequence[float | str], *, smaller: bool) -> str:
+    """Where the best mean is."""
+    points = [(point.mean, line, place) for line in lines for place, point in line.points.items()]
+    mean, line, place = (min if smaller else max)(points, key=lambda point: point[0])
+    of = f", of {line.label}" if line.label else ""
+    return f"The {'smallest' if smaller else 'largest'} mean, {mean:.4g}, is at {axis} {values[place]}{of}."
 
 
 def _described(lines: Sequence[Line], values: Sequence[float | str]) -> str:

@@ -133,10 +133,9 @@ class Document:
             if isinstance(source, str):
                 return source
             if source is not None:
-                path = source + path[length:]
-                if key and isinstance(path[-1], int):  # an item of a list, which stands for all of the list's key
-                    path = path[:-1]
-                return self.where(path, key=key)
+                return self.where(source + path[length:], key=key)
+        if key and path and isinstance(path[-1], int):  # an item has the key of its list
+            path = path[:-1]
         for length in range(len(path), -1, -1):
             places = self._keys if key and length == len(path) else self._values
             if path[:length] in places:

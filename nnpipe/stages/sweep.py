@@ -13,7 +13,7 @@ from nnpipe.spec import Part
 from nnpipe.spec.matrix import MATRIX, SEED
 from nnpipe.spec.words import words
 from nnpipe.stages.report import TEMPLATES, spec_text
-from nnpipe.stages.sweep_table import Row, best, short_names, smaller_is_better, table, to_csv
+from nnpipe.stages.sweep_table import Row, best, decimal, short_names, smaller_is_better, table, to_csv
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import canonical_json
@@ -102,7 +102,7 @@ def _render(facts: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (reading.number, reading.kind, reading.joined, words):
+    for function in (reading.number, reading.kind, reading.joined, decimal, words):
         environment.filters[function.__name__] = function
     return environment.get_template(TEMPLATE).render(facts)
 
@@ -154,7 +154,8 @@ def _plots(
         if lines:
             with style.applied():
                 shown = values if _numeric(values) else [words(value) for value in values]
-                drawing = draw(metric, names[axis], shown, lines, ", ".join(names[name] for name in others))
+                told = ", ".join(names[name] for name in others)
+                drawing = draw(metric, names[axis], shown, lines, told, smaller=smaller_is_better(metric))
                 url = "data:image/png;base64," + base64.b64encode(style.png(drawing.figure)).decode()
             yield {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt, "url": url}
 

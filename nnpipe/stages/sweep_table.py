@@ -36,8 +36,8 @@ class Statistic:
     def __str__(self) -> str:
         if self.mean is None:
             return "-"
-        spread = "" if self.std is None else f" ± {_decimal(self.std)}"
-        return f"{_decimal(self.mean)}{spread}"
+        spread = "" if self.std is None else f" ± {decimal(self.std)}"
+        return f"{decimal(self.mean)}{spread}"
 
 
 @dataclass(frozen=True)
@@ -118,5 +118,6 @@ def _statistic(values: Sequence[float]) -> Statistic:
     return Statistic(mean, statistics.stdev(values) if len(values) > 1 else None, len(values), tuple(values))
 
 
-def _decimal(value: float) -> str:
+def decimal(value: float) -> str:
+    """A measure with four decimals; with three digits where it is tiny."""
     return f"{value:.4f}" if value == 0 or abs(value) > 1e-3 else f"{value:.2e}"

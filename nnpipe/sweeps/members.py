@@ -84,6 +84,8 @@ class Members:
             if plan.nothing_to_do:
                 return self._here(plan, observer)
             if worker is None or not worker.ready:
+                if worker is not None:
+                    worker.close()
                 worker = Worker()
                 self._workers.append(worker)
             return worker.carry_out(plan, self._settings, observer)
