@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nnpipe.pipeline.run import Run
     from nnpipe.pipeline.spec import Spec
     from nnpipe.stages.work import Observer
+    from nnpipe.sweeps.sweep import Sweep, sweep
 
     __version__: str
 
@@ -43,12 +44,14 @@ __all__ = [
     "SpecError",
     "StageError",
     "StoreError",
+    "Sweep",
     "UsageError",
     "__version__",
     "execute",
     "plan",
     "read_spec",
     "run",
+    "sweep",
 ]
 
 _MODULES = {
@@ -56,6 +59,7 @@ _MODULES = {
     "Plan": "nnpipe.pipeline.plan",
     "Run": "nnpipe.pipeline.run",
     "Spec": "nnpipe.pipeline.spec",
+    **dict.fromkeys(("Sweep", "sweep"), "nnpipe.sweeps.sweep"),
     **dict.fromkeys(("execute", "plan", "read_spec", "run"), "nnpipe.api"),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error") or name == "Interrupted"), "nnpipe.errors"),
 }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nnpipe.pipeline.plan import Plan
     from nnpipe.pipeline.run import Run
     from nnpipe.pipeline.spec import Spec
+    from nnpipe.spec.document import Document
     from nnpipe.stages.work import Observer
     from nnpipe.store.store import Store
 
@@ -120,11 +121,11 @@ def execute(
     from nnpipe.pipeline.execute import Execution
     from nnpipe.pipeline.runtime import Runtime
 
-    _known("device", device, ("auto", "cpu", "cuda"))
-    _known("engine", engine, ("prefect", "local"))
-    carry_out = _engine("local" if plan.nothing_to_do else engine)
+    known("device", device, ("auto", "cpu", "cuda"))
+    known("engine", engine, ("prefect", "local"))
+    carry_out = engine_named("local" if plan.nothing_to_do else engine)
     execution = Execution(plan, Runtime(device, threads, checkpoint_every), observer)
-    with _stopped_by_signals(execution.stopping):
+    with stopped_by_signals(execution.stopping):
         try:
             return carry_out(execution)
         except Interrupted as error:
@@ -158,22 +159,29 @@ def open_store(store: str | os.PathLike[str] | None = None) -> Store:
 
 def _read(spec: SpecLike, set: Overrides, root: str | os.PathLike[str] | None) -> tuple[Spec, Path]:  # noqa: A002
     from nnpipe.pipeline.spec import Spec, check_spec
-    from nnpipe.spec.document import Document
 
-    overrides, folder = _assignments(set), Path(root or ".").resolve()
-    if isinstance(spec, Spec):
-        if not overrides:
-            return spec, folder
-        document = Document("spec", spec.model_dump(mode="json"))
-    elif isinstance(spec, Mapping):
-        document = Document("spec", _plain(spec))
-    else:
-        document = Document.read(Path(spec))
-        folder = folder if root else Path(spec).resolve().parent
+    overrides = assignments(set)
+    if isinstance(spec, Spec) and not overrides:
+        return spec, Path(root or ".").resolve()
+    document, folder = document_of(spec, root)
     return check_spec(document, overrides, folder), folder
 
 
-def _assignments(set: Overrides) -> tuple[str, ...]:  # noqa: A002
+def document_of(spec: SpecLike, root: str | os.PathLike[str] | None = None) -> tuple[Document, Path]:
+    """What a spec says, unchecked, and the folder that relative paths in it start from."""
+    from nnpipe.pipeline.spec import Spec
+    from nnpipe.spec.document import Document
+
+    folder = Path(root or ".").resolve()
+    if isinstance(spec, Spec):
+        return Document("spec", spec.model_dump(mode="json")), folder
+    if isinstance(spec, Mapping):
+        return Document("spec", _plain(spec)), folder
+    return Document.read(Path(spec)), folder if root else Path(spec).resolve().parent
+
+
+def assignments(set: Overrides) -> tuple[str, ...]:  # noqa: A002
+    """Overrides in the form of ``--set``: KEY=VALUE."""
     if isinstance(set, str):
         return (set,)
     if isinstance(set, Mapping):
@@ -191,12 +199,14 @@ def _plain(value: Any) -> Any:
         raise UsageError("not what a spec is made of", expected=expected, found=str(error)) from None
 
 
-def _known(what: str, name: str, names: tuple[str, ...]) -> None:
+def known(what: str, name: str, names: tuple[str, ...]) -> None:
+    """Refuse a name that is none of ``names``."""
     if name not in names:
         raise UsageError(f"no {what} {name!r}", expected="one of " + ", ".join(names), hint=nearest(name, names))
 
 
-def _engine(name: Engine) -> Callable[[Execution], Run]:
+def engine_named(name: Engine) -> Callable[[Execution], Run]:
+    """What carries out an execution; Prefect is imported only if it is wanted."""
     if name == "local":
         from nnpipe.pipeline.local import run_local
 
@@ -209,7 +219,7 @@ def _engine(name: Engine) -> Callable[[Execution], Run]:
 
 
 @contextmanager
-def _stopped_by_signals(stopping: Event) -> Iterator[None]:
+def stopped_by_signals(stopping: Event) -> Iterator[None]:
     """Let SIGINT and SIGTERM set ``stopping``; only the main thread may, and only it is asked to."""
     if threading.current_thread() is not threading.main_thread():
         yield

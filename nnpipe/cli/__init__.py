@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from nnpipe.cli import export, gc, plan, report, reproduce, run, specs, store, why
+from nnpipe.cli import export, gc, plan, report, reproduce, run, specs, store, sweep, why
 from nnpipe.errors import Interrupted, NnpipeError, SpecError
 
 DEBUG = "NNPIPE_DEBUG"
@@ -45,6 +45,7 @@ app = typer.Typer(
 COMPUTE, LOOK, STORE, SPECS = "Compute", "Look at what there is", "Keep the store", "Specs"
 VERBS = (
     (run.run, COMPUTE, "nnpipe run specs/digits.yaml --set train.epochs=3"),
+    (sweep.sweep, COMPUTE, "nnpipe sweep specs/digits.yaml --set 'matrix.seed=[0, 1, 2]' --dry-run"),
     (plan.plan, COMPUTE, "nnpipe plan specs/digits.yaml --set train.epochs=3"),
     (reproduce.reproduce, COMPUTE, "nnpipe reproduce digits/latest"),
     (export.export, COMPUTE, "nnpipe export digits --format onnx --out digits.onnx"),
@@ -91,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as exit_:  # typer's way to end, with its own words for a wrong command line
         return _flushed(exit_.code if isinstance(exit_.code, int) else 0)
     except Interrupted:
-        again = f"; go on with: {shlex.join(['nnpipe', *words])}" if words[:1] == ["run"] else ""
+        again = f"; go on with: {shlex.join(['nnpipe', *words])}" if words[:1] in (["run"], ["sweep"]) else ""
         _tell(f"interrupted{again}")
         return Interrupted.exit_status
     except BrokenPipeError:

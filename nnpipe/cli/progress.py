@@ -39,11 +39,11 @@ def watching(plan: Plan, stream: TextIO, *, quiet: bool) -> Iterator[Observer]:
 
 
 class Lines:
-    """Plain lines on a stream; names of stages are padded to ``width``."""
+    """Plain lines on a stream; names of stages are padded to ``width``, and each line begins with ``prefix``."""
 
-    def __init__(self, stream: TextIO, width: int) -> None:
+    def __init__(self, stream: TextIO, width: int, prefix: str = "") -> None:
         self._stream: TextIO | None = stream
-        self._width, self._lock = width, Lock()
+        self._width, self._prefix, self._lock = width, prefix, Lock()
 
     def started(self, stage: str) -> None: ...
 
@@ -64,7 +64,7 @@ class Lines:
             if self._stream is None:
                 return
             try:
-                print(line, file=self._stream, flush=True)
+                print(f"{self._prefix}{line}\n", end="", file=self._stream, flush=True)  # whole, among other lines
             except BrokenPipeError:
                 self._stream = None
 

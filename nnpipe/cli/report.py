@@ -46,7 +46,7 @@ def _newest(store: Store, name: str) -> Path:
 
 
 def _report(store: Store, run: JSON) -> Path | None:
-    """The report of a run, if it came that far and is still there."""
-    ids = [stage["artifact"] for stage in run["stages"] if stage["name"] == "report"]
+    """The report of a run or of a sweep, if it came that far and is still there."""
+    ids = [stage["artifact"] for stage in run["stages"] if stage["name"] in ("report", "sweep")]
     path = store.directory(ids[0]) / "report.html" if ids else None
     return path if path and path.exists() else None

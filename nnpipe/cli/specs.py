@@ -23,17 +23,26 @@ def validate(
 ) -> None:
     """Check specs; name every mistake, its line and column."""
     from nnpipe.pipeline.graph import stages_of
-    from nnpipe.pipeline.spec import read_spec
+    from nnpipe.pipeline.spec import check_spec
+    from nnpipe.pipeline.sweep import read_family
+    from nnpipe.spec.document import Document
+    from nnpipe.spec.matrix import has_matrix
 
     wrong = 0
     for path in specs:
+        root = path.resolve().parent
         try:
-            spec = read_spec(path)
+            document = Document.read(path)
+            if has_matrix(document):
+                family = read_family(document, (), root)
+                print(f"{path}: ok ({len(family.members)} combinations)")
+                continue
+            spec = check_spec(document, (), root)
         except SpecError as error:
             wrong += 1
             print("\n".join(f"error: {problem}" for problem in error.problems), file=sys.stderr)
             continue
-        layers = _layers(spec, path.resolve().parent)
+        layers = _layers(spec, root)
         sizes = f", {_count([count for *_, count in layers])} parameters" if layers else ""
         print(f"{path}: ok ({len(stages_of(spec))} stages{sizes})")
         if verbose and layers:
@@ -45,12 +54,14 @@ def validate(
 def schema() -> None:
     """Print the JSON Schema of specs, for editors."""
     from nnpipe.pipeline.spec import Spec
+    from nnpipe.spec.matrix import MATRIX, SCHEMA
 
     document: dict[str, Any] = {
         **Spec.model_json_schema(),
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A spec of nnpipe",
     }
+    document["properties"] = {**document["properties"], MATRIX: SCHEMA}
     print(json.dumps(document, indent=2, sort_keys=True))
 
 

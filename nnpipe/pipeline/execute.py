@@ -36,12 +36,23 @@ class Execution:
     """One execution of a plan.
 
     stopping: set it to stop: stages under way keep a checkpoint and raise Interrupted.
+    latest: whether ``NAME/latest`` moves to its model if all goes well.
+    whole_spec: what was asked for, as the record tells it.
     """
 
-    def __init__(self, plan: Plan, runtime: Runtime | None = None, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: Runtime | None = None,
+        observer: Observer | None = None,
+        *,
+        stopping: Event | None = None,
+        latest: bool = True,
+    ) -> None:
         self.plan, self.runtime, self.observer = plan, runtime or Runtime(), observer or Silent()
         self.name = plan.store.runs.name(plan.spec.name)
-        self.stopping = Event()
+        self.stopping, self.latest = stopping or Event(), latest
+        self.whole_spec: JSON = plan.spec.model_dump(mode="json")
         self.results: dict[str, StageResult] = {}
         self._records: dict[str, Record] = {}
         self._traceback: str | None = None
@@ -50,6 +61,10 @@ class Execution:
         plan.store.prepare()
         # A run that only looks things up is over before anything could be collected under its feet.
         self._lease = None if plan.nothing_to_do else Lease(plan.store, self.name)
+
+    def given(self, name: str, record: Record) -> None:
+        """Count as executed what another run found or made, so that stages can read it under ``name``."""
+        self._records[name] = record
 
     def execute(self, name: str) -> StageResult:
         """Find or compute the artifact of a stage whose inputs were executed.
@@ -80,7 +95,7 @@ class Execution:
         return self.results[name]
 
     def finish(self, error: BaseException | None = None) -> Run:
-        """Record the run, move ``NAME/latest`` to its model if all went well, and tell what came out."""
+        """Record the run, move ``NAME/latest`` to its model if that is wanted and all went well; what came out."""
         plan = self.plan
         order = [planned.stage.name for planned in plan.stages]
         run = Run(
@@ -96,14 +111,14 @@ class Execution:
         details = {
             "status": run.status,
             "started": self._started_at.isoformat(timespec="seconds"),
-            "whole_spec": plan.spec.model_dump(mode="json"),
+            "whole_spec": self.whole_spec,
             "root": str(plan.root.resolve()),
             "environment": environment(plan.root),
             "error": None if error is None else str(error),
             "traceback": self._traceback,
         }
         plan.store.runs.put({**run.to_json(), **details})
-        if error is None and "finetune" in self._records:
+        if error is None and self.latest and "finetune" in self._records:
             ref, model = f"{plan.spec.name}/latest", self._records["finetune"].artifact
             if ref not in plan.store.refs or plan.store.refs[ref] != model:
                 plan.store.refs[ref] = model
@@ -217,9 +232,8 @@ class Execution:
         return self._artifact(stage).summary if stage in self._records else {}
 
     def _report(self) -> str | None:
-        if "report" not in self._records:
-            return None
-        return str(self.plan.store.directory(self._records["report"].artifact) / "report.html")
+        made = self._records.get("report") or self._records.get("sweep")
+        return str(self.plan.store.directory(made.artifact) / "report.html") if made else None
 
 
 def _ending(error: BaseException) -> Literal["failed", "interrupted"]:

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from nnpipe.datasets.data import Data
 from nnpipe.datasets.sources.source import Description
-from nnpipe.errors import NnpipeError
+from nnpipe.errors import NnpipeError, SpecError
 from nnpipe.evaluation.settings import Measures
 from nnpipe.exporters import AnyExporter
 from nnpipe.models.architecture import Model
@@ -21,6 +21,7 @@ from nnpipe.plots import AnyPicture
 from nnpipe.pretraining.pretrain import Pretrain
 from nnpipe.spec import Part, Shorthand, problem
 from nnpipe.spec.document import Document
+from nnpipe.spec.matrix import MATRIX, has_matrix
 from nnpipe.spec.validate import validate
 from nnpipe.training.losses.loss import LossError
 from nnpipe.training.losses.outputs import check_outputs
@@ -144,7 +145,11 @@ def read_spec(path: Path | str, overrides: tuple[str, ...] = ()) -> Spec:
 
 
 def check_spec(document: Document, overrides: tuple[str, ...], root: Path) -> Spec:
-    """The spec that a document says, with ``overrides`` (KEY=VALUE)."""
+    """The spec that a document says, with ``overrides`` (KEY=VALUE). One with a ``matrix`` is refused."""
+    if has_matrix(document):
+        what = "a spec with a matrix is not one run but a family of runs"
+        hint = f"nnpipe sweep {document.name} runs them all; with --dry-run it tells what they share"
+        raise SpecError([NnpipeError(what, where=document.where((MATRIX,), key=True), hint=hint)])
     for assignment in overrides:
         document.override(assignment)
     return validate(Spec, document, {"root": root})

@@ -6,6 +6,7 @@ size and depth.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -25,7 +26,7 @@ class Document:
         self.data = data
         self._keys: dict[Path, tuple[int, int]] = {}
         self._values: dict[Path, tuple[int, int]] = {}
-        self._overridden: dict[Path, str] = {}
+        self._overridden: dict[Path, str | Path] = {}  # by what, in words, or by which place in this document
 
     @classmethod
     def read(cls, path: FilePath) -> Document:
@@ -85,8 +86,17 @@ class Document:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"--set {assignment}", expected="KEY=VALUE", found=assignment)
-        path: Path = tuple(int(word) if word.isdigit() else word for word in key.strip().split("."))
         value = Document.parse(text, f"--set {key}").data if text.strip() else None
+        self.put(field_path(key), value, f"--set {assignment}")
+
+    def put(self, path: Path, value: Any, source: str | Path) -> None:
+        """Set the value at ``path``; mappings on the way that are not there are made.
+
+        source: where the value comes from, in words or as a place in this document: mistakes in it are told there.
+
+        Raises:
+            UsageError: the path leads through something that has no keys.
+        """
         node = self.data
         for depth, word in enumerate(path):
             last = depth == len(path) - 1
@@ -96,30 +106,47 @@ class Document:
             elif isinstance(node, dict):
                 if last:
                     node[str(word)] = value
-                else:
-                    node.setdefault(str(word), {})
-                    if node[str(word)] is None:
-                        node[str(word)] = {}
+                elif node.get(str(word)) is None:
+                    node[str(word)] = {}
+                    self._overridden[path[: depth + 1]] = source
             else:
                 raise UsageError(
-                    f"--set {assignment}: there is no {'.'.join(map(str, path[: depth + 1]))}",
-                    where=self.name,
+                    f"{source if isinstance(source, str) else '.'.join(map(str, path))}: "
+                    f"there is no {'.'.join(map(str, path[: depth + 1]))}",
+                    where=self.name if isinstance(source, str) else self.where(source, key=True),
                     found=f"{'.'.join(map(str, path[:depth])) or 'the spec'} is {describe(node)}",
                 )
             if not last:
                 node = node[word if isinstance(node, list) else str(word)]
-        self._overridden[path] = f"--set {assignment}"
+        self._overridden[path] = source
+
+    def copy(self) -> Document:
+        """Another document that says the same, to change."""
+        other = Document(self.name, copy.deepcopy(self.data))
+        other._keys, other._values, other._overridden = self._keys, self._values, dict(self._overridden)
+        return other
 
     def where(self, path: Path, *, key: bool = False) -> str:
         """``file:line:column`` of the value at ``path`` (of its key if asked), or of the nearest thing above it."""
         for length in range(len(path), -1, -1):
-            if path[:length] in self._overridden:
-                return self._overridden[path[:length]]
+            source = self._overridden.get(path[:length])
+            if isinstance(source, str):
+                return source
+            if source is not None:
+                return self.where(source + path[length:], key=key)
+        if key and path and isinstance(path[-1], int):  # an item has the key of its list
+            path = path[:-1]
+        for length in range(len(path), -1, -1):
             places = self._keys if key and length == len(path) else self._values
             if path[:length] in places:
                 line, column = places[path[:length]]
                 return f"{self.name}:{line}:{column}"
         return self.name
+
+    def stands_in(self, path: Path, where: str) -> bool:
+        """Whether ``where`` is the place of something at ``path`` or below it."""
+        places = (at for table in (self._keys, self._values) for p, at in table.items() if p[: len(path)] == path)
+        return any(where == f"{self.name}:{line}:{column}" for line, column in places)
 
     def value(self, path: Path) -> Any:
         """The value at ``path``; KeyError if there is none."""
@@ -174,6 +201,11 @@ class Document:
             hint="put it in quotes if it is text",
         )
         return SpecError([problem])
+
+
+def field_path(key: str) -> Path:
+    """The path of a field by the name that ``--set`` has for it: ``model.layers.0.units``."""
+    return tuple(int(word) if word.isdigit() else word for word in key.strip().split("."))
 
 
 def describe(value: Any) -> str:
