@@ -176,8 +176,9 @@ def _group_problems(wrong: Any, path: Path, value: Any) -> Iterator[NnpipeError]
     if not isinstance(value, dict) or set(value) != {"name", "set"}:
         yield wrong("not a group of overrides", path, "{name: ..., set: {field: value}}", describe(value))
         return
-    if not isinstance(value["name"], str) or not value["name"].strip():
-        yield wrong("not a name", (*path, "name"), "text", describe(value["name"]))
+    name = value["name"]
+    if isinstance(name, bool) or not isinstance(name, str | int | float) or not str(name).strip():
+        yield wrong("not a name", (*path, "name"), "text or a number", describe(name))
     if not isinstance(value["set"], dict):
         yield wrong("not a group of overrides", (*path, "set"), "a mapping", describe(value["set"]))
         return

@@ -12,7 +12,8 @@ from nnpipe.plots.sweep import MOST_LINES, Line, Point
 from nnpipe.spec import Part
 from nnpipe.spec.matrix import MATRIX, SEED
 from nnpipe.spec.words import words
-from nnpipe.stages.report import TEMPLATES, spec_text
+from nnpipe.stages.report import TEMPLATES
+from nnpipe.stages.report_spec import spec_text
 from nnpipe.stages.sweep_table import Row, best, decimal, short_names, smaller_is_better, table, to_csv
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
