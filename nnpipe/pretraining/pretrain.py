@@ -27,7 +27,9 @@ class Pretrain(Part):
     """How the first layers learn without labels, greedily: one at a time, from the first (Hinton et al. 2006)."""
 
     method: Annotated[AnyMethod, Shorthand()]
-    layers: int = Field(ge=1, description="How many dense layers, counted from the input.")
+    layers: int | None = Field(
+        None, ge=1, description="How many dense layers, counted from the input; left out: all but the last."
+    )
     epochs: int = Field(10, ge=1, description="Times that every training example is seen, for each layer.")
     batch_size: int = Field(100, ge=1, description="Examples between two steps of the optimizer.")
     optimizer: Annotated[AnyOptimizer, Shorthand()] = Sgd(learning_rate=0.1, momentum=0.9)
@@ -80,8 +82,9 @@ def pretrained_layers(model: Model, pretrain: Pretrain) -> list[int]:
         PydanticCustomError: there are too few layers, or one of them is not dense.
     """
     places: list[int] = []
+    wanted = pretrain.layers or max(1, sum(isinstance(layer, Dense) for layer in model.layers) - 1)
     for index, layer in enumerate(model.layers):
-        if len(places) == pretrain.layers:
+        if len(places) == wanted:
             break
         if isinstance(layer, Dense):
             places.append(index)
@@ -89,16 +92,16 @@ def pretrained_layers(model: Model, pretrain: Pretrain) -> list[int]:
             raise problem(
                 "only dense layers can be pretrained, from the input on",
                 path=("model", "layers", index),
-                expected=f"a dense layer, as pretrain.layers is {pretrain.layers}",
+                expected=f"a dense layer, as pretrain.layers is {wanted}",
                 found=f"layer {layer.kind}",
                 hint=HINTS.get(layer.kind, "leave pretrain out, or make the first layers dense"),
             )
-    if len(places) < pretrain.layers:
+    if len(places) < wanted:
         raise problem(
             "more layers to pretrain than the network has",
             path=("pretrain", "layers"),
             expected=f"at most {len(places)}",
-            found=str(pretrain.layers),
+            found=str(wanted),
         )
     return places
 

@@ -134,3 +134,7 @@ def test_what_would_stand_between_pretrained_layers_is_refused(between: Any, hin
     assert said["path"] == ["model", "layers", 1]
     assert hint in said["hint"]
     pretrain(layers=1).check(model(SIGMOID, between, SIGMOID, OUTPUT))
+
+
+def test_all_dense_layers_but_the_last_are_pretrained_where_no_number_is_said() -> None:
+    assert pretrained_layers(model(SIGMOID, SIGMOID, SIGMOID, OUTPUT), Pretrain(method=Rbm())) == [0, 1, 2]
