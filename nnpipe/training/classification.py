@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn import functional as F
 
 from nnpipe.models.network import Network, classify
 from nnpipe.training.losses import Loss, Precision, mean_loss
@@ -48,8 +47,10 @@ class Classification:
         if self.loss != "mean_squared_error":
             raise TypeError(f"{self.loss} has no residuals")
         outputs: Tensor = functional_call(self.module, dict(parameters), (x,))
-        number = outputs.shape[1]
-        return outputs - (labels(y).unsqueeze(1) if number == 1 else F.one_hot(labels(y), number))
+        wanted = labels(y).unsqueeze(1)
+        if outputs.shape[1] > 1:
+            wanted = wanted == torch.arange(outputs.shape[1], device=wanted.device)
+        return outputs - wanted.to(outputs.dtype)
 
 
 def summed(loss: Tensor, logits: Tensor, y: Tensor) -> dict[str, Tensor]:
