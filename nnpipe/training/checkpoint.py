@@ -21,7 +21,8 @@ def _flatten(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
     match value:
         case Tensor():
             tensors[path] = value.detach().cpu().numpy().copy()
-            return {"tensor": path}
+            # An array that was made contiguous on its way to a file has an axis at least.
+            return {"tensor" if value.ndim else "scalar": path}
         case Mapping():  # as pairs, since keys may be numbers
             return {"dict": [[key, _flatten(item, _join(path, key), tensors)] for key, item in value.items()]}
         case list():
@@ -47,6 +48,8 @@ def unflatten(tensors: Mapping[str, np.ndarray], document: Any) -> Any:
     match kind:
         case "tensor":
             return torch.tensor(tensors[content])
+        case "scalar":
+            return torch.tensor(tensors[content]).reshape(())
         case "dict":
             return {key: unflatten(tensors, item) for key, item in content}
         case "list":

@@ -91,6 +91,19 @@ def test_conjugate_gradient_is_refused_where_there_is_no_objective_to_compare() 
 
 
 @pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("levenberg_marquardt", "levenberg_marquardt needs residuals, and pretraining has none"),
+        ("muon", "muon is for hidden layers, and pretraining sees one layer at a time"),
+    ],
+)
+def test_an_optimizer_that_needs_more_than_one_layers_gradient_is_refused(kind: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message) as caught:
+        pretrain(method="autoencoder", optimizer=kind)
+    assert caught.value.errors()[0]["ctx"]["path"] == ["optimizer"]
+
+
+@pytest.mark.parametrize(
     ("method", "message"),
     [
         ({"kind": "rbm", "chains": 10}, "only persistent chains have a number"),

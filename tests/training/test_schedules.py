@@ -10,7 +10,16 @@ import torch
 from pydantic import ValidationError
 from torch.optim import lr_scheduler
 
-from nnpipe.training.optimizers import Adam, ConjugateGradient, RmsProp, Sgd
+from nnpipe.training.optimizers import (
+    Adam,
+    AdamW,
+    ConjugateGradient,
+    Lbfgs,
+    Muon,
+    RmsProp,
+    ScaledConjugateGradient,
+    Sgd,
+)
 from nnpipe.training.regime import Regime, Scheduled
 from nnpipe.training.schedules import (
     AnySchedule,
@@ -91,11 +100,13 @@ def test_what_follows_a_warm_up_has_the_rest_of_the_time() -> None:
         (Sgd(momentum=0.5), lambda group: group["momentum"]),
         (RmsProp(momentum=0.5), lambda group: group["momentum"]),
         (Adam(), lambda group: group["betas"][0]),
+        (AdamW(), lambda group: group["betas"][0]),
+        (Muon(), lambda group: group["momentum"]),
     ],
     ids=lambda case: getattr(case, "kind", None),
 )
 def test_momentum_is_scheduled_wherever_it_is_kept(optimizer: Any, read: Callable[[Any], float]) -> None:
-    built = optimizer.build([torch.nn.Parameter(torch.zeros(1))])
+    built = optimizer.build([torch.nn.Parameter(torch.zeros(1, 1)) for _ in range(3)])
     scheduled = Scheduled(built, Regime(10, momentum=Piecewise(points=((0, 0.5), (5, 0.9)))))
     found = []
     for time in (0, 5):
@@ -104,11 +115,24 @@ def test_momentum_is_scheduled_wherever_it_is_kept(optimizer: Any, read: Callabl
     assert found == [0.5, 0.9]
 
 
+def test_several_learning_rates_keep_their_ratio_and_only_muon_has_a_momentum() -> None:
+    muon = Muon(learning_rate=0.02, adamw=AdamW(learning_rate=0.001, betas=(0.8, 0.99)))
+    built = muon.build([torch.nn.Parameter(torch.zeros(2, 2)) for _ in range(3)])
+    schedule = Piecewise(points=((0, 0.5),))
+    Scheduled(built, Regime(10, learning_rate=schedule, momentum=schedule)).set(0, 1)
+    hidden, others = built.param_groups
+    assert (hidden["lr"], hidden["momentum"]) == (0.5, 0.5)
+    assert (others["lr"], others["betas"]) == (pytest.approx(0.025), (0.8, 0.99))
+
+
 @pytest.mark.parametrize(
     ("train", "message"),
     [
         ({"optimizer": ConjugateGradient(), "schedule": {"kind": "cosine"}}, "conjugate_gradient has no learning rate"),
         ({"optimizer": ConjugateGradient(), "momentum_schedule": "linear"}, "conjugate_gradient has no momentum"),
+        ({"optimizer": ScaledConjugateGradient(), "schedule": "cosine"}, "gradient has no learning rate"),
+        ({"optimizer": Lbfgs(), "schedule": "cosine"}, "lbfgs has no learning rate"),
+        ({"optimizer": Lbfgs(), "momentum_schedule": "linear"}, "lbfgs has no momentum"),
         ({"optimizer": RmsProp(), "momentum_schedule": "linear"}, "rmsprop without momentum"),
         ({"schedule": {"kind": "piecewise", "points": [[5, 1], [0, 2]]}}, "times that do not grow"),
         ({"schedule": {"kind": "piecewise", "points": []}}, "at least 1 item"),
