@@ -13,6 +13,7 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
 from nnpipe.training.classification import Classification
+from nnpipe.training.losses import CrossEntropy, MeanSquaredError
 from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
 from nnpipe.training.loop import History, fit
@@ -36,7 +37,7 @@ def train(network: Any, blobs: Any, watch: Any) -> Any:
         optimizer = options.pop("optimizer", Sgd(learning_rate=0.1, momentum=0.9)).build(made.parameters())
         precision = options.pop("precision", "float32")
         options = {"epochs": 3, "batch_size": 20, **options}
-        objective = Classification(made, "cross_entropy", precision)
+        objective = Classification(made, CrossEntropy(), precision)
         return made, fit(objective, optimizer, blobs(), blobs(seed=1), seed=seed, watch=seen, **options), seen
 
     return run
@@ -96,7 +97,7 @@ def test_every_example_is_seen_once_an_epoch_in_another_order(network: Any, blob
             return super().gradient(x, y)
 
     optimizer = Sgd(learning_rate=0.01).build(made.parameters())
-    fit(Recording(made, "cross_entropy"), optimizer, data, None, epochs=2, batch_size=20, seed=0, watch=watch())
+    fit(Recording(made, CrossEntropy()), optimizer, data, None, epochs=2, batch_size=20, seed=0, watch=watch())
     assert [len(x) for x in seen] == [20, 20, 10] * 2
     epochs = [torch.cat(seen[:3]), torch.cat(seen[3:])]
     assert not torch.equal(*epochs)
@@ -122,7 +123,7 @@ def test_a_schedule_is_asked_at_every_epoch(network: Any, blobs: Any, watch: Any
     def schedule(epoch: int) -> None:
         optimizer.param_groups[0]["lr"] = 0.1 / epoch
 
-    objective = Classification(made, "cross_entropy")
+    objective = Classification(made, CrossEntropy())
     history = fit(
         objective, optimizer, blobs(), None, epochs=3, batch_size=30, seed=0, watch=watch(), schedule=schedule
     )
@@ -174,7 +175,7 @@ def test_the_lectures_first_network_learns_two_classes_that_no_line_divides(watc
     network = Network(model, (2,), Scaling(), ["a", "b"], torch.Generator().manual_seed(seed))
     splits = [Examples(x[rows], torch.from_numpy(y)[rows]) for rows in (slice(0, 800), slice(800, 1000))]
     optimizer = Sgd(learning_rate=0.5).build(network.parameters())
-    objective = Classification(network, "mean_squared_error")
+    objective = Classification(network, MeanSquaredError())
     history = fit(objective, optimizer, *splits, epochs=20, batch_size=16, seed=seed, watch=watch())
     assert history.records[-1]["val_accuracy"] > 0.95
     assert history.records[-1]["val_loss"] < 0.05

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.optimize import minimize, rosen, rosen_der
 
 from nnpipe.training.classification import Classification
+from nnpipe.training.losses import CrossEntropy
 from nnpipe.training.optimizers import Adam, AnyOptimizer, RmsProp, Sgd
 from nnpipe.training.optimizers.nonlinear_cg import NonlinearCG
 from nnpipe.training.optimizers.optimizer import Optimizer
@@ -158,12 +159,12 @@ def test_conjugate_gradient_trains_a_network_to_the_minimum_that_scipy_finds(net
 
     def value(made: Any, flat: np.ndarray) -> tuple[float, np.ndarray]:
         torch.nn.utils.vector_to_parameters(torch.from_numpy(flat), made.parameters())
-        loss = Classification(made, "cross_entropy").gradient(x, y)["loss"] / len(x)
+        loss = Classification(made, CrossEntropy()).gradient(x, y)["loss"] / len(x)
         return loss.item(), torch.cat([p.grad.reshape(-1) for p in made.parameters()]).numpy()
 
     start = torch.nn.utils.parameters_to_vector(theirs.parameters()).detach().numpy().copy()
     best = minimize(lambda flat: value(theirs, flat), start, jac=True, method="CG", options={"gtol": 1e-8})
-    objective = Classification(ours, "cross_entropy")
+    objective = Classification(ours, CrossEntropy())
     optimizer = NonlinearCG(ours.parameters(), line_searches=100)
     optimizer.step(lambda: objective.gradient(x, y)["loss"] / len(x))
     assert objective.measure(x, y)["loss"].item() / len(x) == pytest.approx(best.fun, rel=1e-9)

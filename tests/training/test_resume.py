@@ -10,6 +10,7 @@ import torch
 from nnpipe.errors import Interrupted
 from nnpipe.training.checkpoint import flatten, unflatten
 from nnpipe.training.classification import Classification
+from nnpipe.training.losses import CrossEntropy
 from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
 from nnpipe.training.loop import fit
@@ -56,7 +57,7 @@ class Case:
     def run(self, watch: Any, seed_of_weights: int = 0) -> tuple[bytes, Any]:
         made = self.network(self.layers, self.shape, seed_of_weights)
         optimizer = self.optimizer.build(made.parameters())
-        objective = Classification(made, "cross_entropy")
+        objective = Classification(made, CrossEntropy())
         options = {"epochs": EPOCHS, "batch_size": 16, "seed": 5, **self.options}
         history = fit(objective, optimizer, *self.data, watch=watch, **options)
         return b"".join(t.numpy().tobytes() for t in made.state_dict().values()), history
