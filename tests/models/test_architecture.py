@@ -48,7 +48,7 @@ def test_planning_loads_neither_torch_nor_numpy() -> None:
     script = """
 import sys
 from nnpipe.training.train import Train
-from nnpipe.training.losses import check_outputs
+from nnpipe.training.losses.outputs import check_outputs
 from nnpipe.models.architecture import Model
 from nnpipe.models.scaling import Scaling
 model = Model.model_validate({"layers": [{"kind": "dense", "units": 3, "activation": "softmax"}]})

@@ -14,7 +14,7 @@ from nnpipe.errors import StageError
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
-from nnpipe.stages.evaluate import Evaluate, evaluate, measure
+from nnpipe.stages.evaluate import Evaluate, evaluate
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact, Manifest
 from nnpipe.store.checkpoints import DiskCheckpoints
@@ -29,31 +29,39 @@ def sealed(output: Output, stage: str) -> Artifact:
     return artifact
 
 
-def identity_model(folder: Path, outputs: int) -> tuple[Model, Artifact]:
+def identity_model(
+    folder: Path, outputs: int, activation: str | None = None, targets: tuple[str, ...] = ()
+) -> tuple[Model, Artifact]:
     """A network whose logits are its inputs."""
     folder.mkdir()
-    activation = "sigmoid" if outputs == 1 else "softmax"
+    activation = activation or ("sigmoid" if outputs == 1 else "softmax")
     model = Model.model_validate({"layers": [{"kind": "dense", "units": outputs, "activation": activation}]})
-    names = ["a", "b", "c"][: max(outputs, 2)]
-    network = Network(model, (outputs,), Scaling(), names, torch.Generator().manual_seed(0))
+    names = [] if targets else ["a", "b", "c"][: max(outputs, 2)]
+    scaling = Scaling(offset=(10.0, 0.0), scale=(2.0, 5.0)) if targets else None
+    random = torch.Generator().manual_seed(0)
+    network = Network(model, (outputs,), Scaling(), names, random, targets, scaling)
     weights = {"layers.0.weight": np.eye(outputs, dtype=np.float32), "layers.0.bias": np.zeros(outputs, np.float32)}
     output = Output(folder)
     output.tensors("model", weights, save_document(network))
     return model, sealed(output, "finetune")
 
 
-def examples(folder: Path, x: np.ndarray, y: list[int]) -> Artifact:
+def examples(folder: Path, x: np.ndarray, y: list[int] | np.ndarray) -> Artifact:
     folder.mkdir()
     output = Output(folder)
     with output.arrays("data") as writer:
-        for name, values in (("X_test", x.astype(np.float32)), ("y_test", np.array(y, np.int64))):
+        answers = y if isinstance(y, np.ndarray) else np.array(y, np.int64)
+        for name, values in (("X_test", x.astype(np.float32)), ("y_test", answers)):
             writer.allocate(name, values.shape, values.dtype)
             writer.append(name, values)
+        writer.attributes = {"statistics": {"class_counts": {"train": [4, 1, 1][: int(answers.max(initial=0)) + 1]}}}
     return sealed(output, "ingest")
 
 
-def evaluated(tmp_path: Path, outputs: int, x: np.ndarray, y: list[int], loss: Any = "cross_entropy") -> Artifact:
-    model, trained = identity_model(tmp_path / "model", outputs)
+def evaluated(
+    tmp_path: Path, outputs: int, x: np.ndarray, y: Any, loss: Any = "cross_entropy", **network: Any
+) -> Artifact:
+    model, trained = identity_model(tmp_path / "model", outputs, **network)
     inputs = {"data": examples(tmp_path / "data", x, y), "model": trained}
     folder = tmp_path / "evaluation"
     folder.mkdir()
@@ -107,10 +115,42 @@ def test_many_batches_are_measured_as_one(tmp_path: Path, monkeypatch: pytest.Mo
     assert parts == whole
 
 
-def test_a_class_that_never_occurs_has_no_area_and_no_recall() -> None:
-    single, details = measure(np.array([0, 0]), np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]), ["a", "b"])
-    assert "test_roc_auc" not in single
-    assert details["per_class"][1] == {"name": "b", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+def test_the_loss_is_weighed_by_the_classes_of_the_training_examples(tmp_path: Path) -> None:
+    p = np.array([[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.1, 0.2, 0.7]])
+    loss = {"kind": "cross_entropy", "class_weights": "balanced"}
+    found = evaluated(tmp_path, 3, np.log(p), [0, 1, 2], loss).json("evaluation")
+    assert found["test_loss"] == pytest.approx(-([0.5, 2, 2] * np.log([0.8, 0.6, 0.7])).mean(), rel=1e-6)
+    assert found["test_log_loss"] == pytest.approx(-np.log([0.8, 0.6, 0.7]).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("outputs", "y"), [(1, [1, 0, 0, 1]), (3, [2, 1, 0, 1])])
+def test_a_network_of_margins_keeps_them_and_claims_no_probabilities(
+    tmp_path: Path, outputs: int, y: list[int]
+) -> None:
+    x = np.random.default_rng(0).normal(size=(4, outputs))
+    artifact = evaluated(tmp_path, outputs, x, y, "hinge", activation="linear")
+    found = artifact.json("evaluation")
+    assert found["scores"] == "margins"
+    assert not {"test_log_loss", "test_brier_score", "calibration"} & set(found)
+    with closing(artifact.arrays("predictions")) as file:
+        margins, labels = file.rows("margins", 0, 4), file.rows("labels", 0, 4)
+    np.testing.assert_allclose(margins, np.concatenate([-x, x], 1) if outputs == 1 else x, rtol=1e-6)
+    assert labels.tolist() == margins.argmax(1).tolist()
+
+
+def test_numbers_are_measured_in_the_units_of_the_data(tmp_path: Path) -> None:
+    outputs = np.array([[0.0, 0.0], [1.0, -1.0], [2.0, 1.0]])
+    truth = np.array([[10.0, 1.0], [13.0, -5.0], [14.0, 5.0]], np.float32)
+    network = {"activation": "linear", "targets": ("first", "second")}
+    artifact = evaluated(tmp_path, 2, outputs, truth, "mean_squared_error", **network)
+    found = artifact.json("evaluation")
+    assert found["test_mean_absolute_error"] == pytest.approx((1 / 3 + 1 / 3) / 2)
+    assert found["test_loss"] == pytest.approx(((1 / 2) ** 2 + (1 / 5) ** 2) / 6), "of scaled numbers"
+    assert [row["name"] for row in found["per_target"]] == ["first", "second"]
+    assert artifact.summary["intervals"]["test_r2"] == found["intervals"]["test_r2"]
+    with closing(artifact.arrays("predictions")) as file:
+        np.testing.assert_allclose(file.rows("values", 0, 3), [[10, 0], [12, -5], [14, 5]])
+        assert file.attributes() == {"class_names": [], "target_names": ["first", "second"]}
 
 
 def test_no_test_examples_are_an_error(tmp_path: Path) -> None:

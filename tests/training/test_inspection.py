@@ -10,6 +10,7 @@ import torch
 from nnpipe.training.classification import Classification
 from nnpipe.training.inspection import NetworkInspector
 from nnpipe.training.loop import fit
+from nnpipe.training.losses import CrossEntropy
 from nnpipe.training.optimizers import Sgd
 from nnpipe.training.regime import Regime
 
@@ -24,7 +25,7 @@ LAYERS = [
 def test_norms_and_activations_are_those_of_each_layer(network: Any, blobs: Any) -> None:
     layers = [layer for layer in LAYERS if layer["kind"] == "dense"]
     made, data = network(layers, (2,)), blobs()
-    seen = NetworkInspector(made, Classification(made, "cross_entropy"), data).look()
+    seen = NetworkInspector(made, Classification(made, CrossEntropy()), data).look()
     loss = torch.nn.functional.nll_loss(made(data.x).log(), data.y)
     gradient = torch.autograd.grad(loss, made.layers[1].weight)[0]
     hidden = made.activations(data.x)[1].detach()
@@ -42,7 +43,7 @@ def test_saturated_and_dead_units_are_counted(network: Any, blobs: Any) -> None:
         made.layers[0].bias[:2] = -100.0  # two of eight give nothing
         made.layers[2].bias[:3] = 100.0  # three of six give 1
         made.layers[2].weight[3:] = 0.0  # and three 0.5
-    seen = NetworkInspector(made, Classification(made, "cross_entropy"), blobs()).look()
+    seen = NetworkInspector(made, Classification(made, CrossEntropy()), blobs()).look()
     assert seen["0"]["dead"] == pytest.approx(2 / 8)
     assert seen["2"]["saturated"] == pytest.approx(0.5)
     assert "dead" not in seen["2"]
@@ -52,7 +53,7 @@ def test_looking_changes_no_bit_of_training(network: Any, blobs: Any, watch: Any
     found = []
     for looks in (False, True):
         made = network(LAYERS, (2,))
-        objective = Classification(made, "cross_entropy")
+        objective = Classification(made, CrossEntropy())
         optimizer = Sgd(learning_rate=0.1).build(made.parameters())
         inspector = NetworkInspector(made, objective, blobs()) if looks else None
         history = fit(objective, optimizer, blobs(), None, Regime(2, 20), seed=0, watch=watch(), inspector=inspector)
@@ -65,7 +66,7 @@ def test_looking_changes_no_bit_of_training(network: Any, blobs: Any, watch: Any
 def test_without_epochs_the_first_weights_are_looked_at_and_kept(network: Any, blobs: Any, watch: Any) -> None:
     made = network(LAYERS, (2,))
     before = [p.detach().clone() for p in made.parameters()]
-    objective = Classification(made, "cross_entropy")
+    objective = Classification(made, CrossEntropy())
     optimizer = Sgd(learning_rate=0.1).build(made.parameters())
     inspector = NetworkInspector(made, objective, blobs())
     history = fit(objective, optimizer, blobs(), None, Regime(0), seed=0, watch=watch(), inspector=inspector)
@@ -83,7 +84,7 @@ def test_training_ends_for_a_named_reason(
     made = network(LAYERS, (2,))
     optimizer = Sgd(learning_rate=0.5).build(made.parameters())
     regime = Regime(30, 10, **limits)
-    history = fit(Classification(made, "cross_entropy"), optimizer, blobs(), None, regime, seed=0, watch=watch())
+    history = fit(Classification(made, CrossEntropy()), optimizer, blobs(), None, regime, seed=0, watch=watch())
     assert history.stopped == reason
     if epochs:
         assert len(history.records) == epochs

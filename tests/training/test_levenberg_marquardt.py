@@ -18,6 +18,7 @@ from nnpipe.errors import StageError
 from nnpipe.pipeline.spec import Spec
 from nnpipe.training.batch import Batch
 from nnpipe.training.classification import Classification
+from nnpipe.training.losses import CrossEntropy, MeanSquaredError
 from nnpipe.training.optimizers import Adam
 from nnpipe.training.optimizers import damped_least_squares as implementation
 from nnpipe.training.optimizers.damped_least_squares import DampedLeastSquares
@@ -152,7 +153,7 @@ def images(network: Any) -> tuple[Classification, DampedLeastSquares, Tensor, Te
     made = network(IMAGES, (2, 6, 6)).double()
     draw = torch.Generator().manual_seed(0)
     x, y = torch.rand(11, 2, 6, 6, dtype=torch.float64, generator=draw), torch.arange(11) % 3
-    return Classification(made, "mean_squared_error"), DampedLeastSquares(made.parameters()), x, y
+    return Classification(made, MeanSquaredError()), DampedLeastSquares(made.parameters()), x, y
 
 
 def test_j_is_what_finite_differences_say(network: Any) -> None:
@@ -183,7 +184,7 @@ def test_slices_of_any_size_give_the_same_sums(network: Any, rows: int) -> None:
 def test_the_mean_of_squared_residuals_is_the_loss(network: Any, blobs: Any, units: int) -> None:
     data = blobs(20, classes=2 if units == 1 else 3)
     made = network([{"kind": "dense", "units": units, "activation": "sigmoid"}], (2,))
-    objective = Classification(made, "mean_squared_error")
+    objective = Classification(made, MeanSquaredError())
     residuals = objective.residuals(dict(made.named_parameters()), data.x, data.y)
     assert residuals.shape == (20, units)
     assert residuals.square().mean().item() == pytest.approx(objective.measure(data.x, data.y)["loss"].item() / 20)
@@ -192,7 +193,7 @@ def test_the_mean_of_squared_residuals_is_the_loss(network: Any, blobs: Any, uni
 def test_another_loss_has_no_residuals(network: Any, blobs: Any) -> None:
     made, data = network([{"kind": "dense", "units": 3, "activation": "softmax"}], (2,)), blobs(5)
     with pytest.raises(TypeError, match="cross_entropy has no residuals"):
-        Classification(made, "cross_entropy").residuals(dict(made.named_parameters()), data.x, data.y)
+        Classification(made, CrossEntropy()).residuals(dict(made.named_parameters()), data.x, data.y)
 
 
 def test_the_weights_of_a_float32_network_are_its_float64_ones_rounded(network: Any, blobs: Any) -> None:
@@ -200,7 +201,7 @@ def test_the_weights_of_a_float32_network_are_its_float64_ones_rounded(network: 
     layers = [{"kind": "dense", "units": n, "activation": "sigmoid"} for n in (3, 1)]
     exact, rounded = network(layers, (2,)).double(), network(layers, (2,))
     for made, x in ((exact, data.x.double()), (rounded, data.x)):
-        objective = Classification(made, "mean_squared_error")
+        objective = Classification(made, MeanSquaredError())
         steps(DampedLeastSquares(made.parameters()), objective, x, data.y, 5)
     for ours, theirs in zip(rounded.parameters(), exact.parameters(), strict=True):
         assert torch.equal(ours, theirs.float())
@@ -277,7 +278,7 @@ def test_a_batch_that_the_next_is_not_like_is_refused(network: Any, blobs: Any, 
     data = blobs(10)
     layers = [{"kind": "dropout", "rate": 0.5}] if whole else []
     made = network([*layers, {"kind": "dense", "units": 3, "activation": "softmax"}], (2,))
-    objective = Classification(made, "mean_squared_error")
+    objective = Classification(made, MeanSquaredError())
     batch = Batch(objective, data.x, data.y, Regularisation(), whole=whole)
     with pytest.raises(StageError, match="same sum of squares"):
         DampedLeastSquares(made.parameters()).step(batch)

@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 
 from nnpipe.training.batch import Batch
 from nnpipe.training.classification import Classification
+from nnpipe.training.losses import CrossEntropy
 from nnpipe.training.optimizers.damped_least_squares import DampedLeastSquares
 from nnpipe.training.optimizers.nonlinear_cg import NonlinearCG
 from nnpipe.training.optimizers.scaled_cg import ScaledCG
@@ -95,7 +96,7 @@ class Fit:
         data = blobs(60, spread=1.0)
         self.x, self.y = data.x.double(), data.y
         self.module = network(LAYERS, (2,)).double()
-        self.objective = Classification(self.module, "cross_entropy")
+        self.objective = Classification(self.module, CrossEntropy())
 
     def batch(self) -> Batch:
         return Batch(self.objective, self.x, self.y, DECAY, whole=True)

@@ -17,6 +17,7 @@ from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
 from nnpipe.training.history import History
 from nnpipe.training.loop import fit
+from nnpipe.training.losses import CrossEntropy, MeanSquaredError
 from nnpipe.training.optimizers import Adam, Sgd
 from nnpipe.training.regime import Regime
 from nnpipe.training.schedules import Step
@@ -39,7 +40,7 @@ def train(network: Any, blobs: Any, watch: Any) -> Any:
         optimizer = options.pop("optimizer", Sgd(learning_rate=0.1, momentum=0.9)).build(made.parameters())
         precision = options.pop("precision", "float32")
         regime = Regime(**{"epochs": 3, "batch_size": 20, **options})
-        objective = Classification(made, "cross_entropy", precision)
+        objective = Classification(made, CrossEntropy(), precision)
         return made, fit(objective, optimizer, blobs(), blobs(seed=1), regime, seed=seed, watch=seen), seen
 
     return run
@@ -99,7 +100,7 @@ def test_every_example_is_seen_once_an_epoch_in_another_order(network: Any, blob
             return super().gradient(x, y)
 
     optimizer = Sgd(learning_rate=0.01).build(made.parameters())
-    fit(Recording(made, "cross_entropy"), optimizer, data, None, Regime(2, 20), seed=0, watch=watch())
+    fit(Recording(made, CrossEntropy()), optimizer, data, None, Regime(2, 20), seed=0, watch=watch())
     assert [len(x) for x in seen] == [20, 20, 10] * 2
     epochs = [torch.cat(seen[:3]), torch.cat(seen[3:])]
     assert not torch.equal(*epochs)
@@ -168,7 +169,7 @@ def test_the_lectures_first_network_learns_two_classes_that_no_line_divides(watc
     network = Network(model, (2,), Scaling(), ["a", "b"], torch.Generator().manual_seed(seed))
     splits = [Examples(x[rows], torch.from_numpy(y)[rows]) for rows in (slice(0, 800), slice(800, 1000))]
     optimizer = Sgd(learning_rate=0.5).build(network.parameters())
-    objective = Classification(network, "mean_squared_error")
+    objective = Classification(network, MeanSquaredError())
     history = fit(objective, optimizer, *splits, Regime(20, 16), seed=seed, watch=watch())
     assert history.records[-1]["val_accuracy"] > 0.95
     assert history.records[-1]["val_loss"] < 0.05

@@ -12,6 +12,7 @@ from scipy.optimize import minimize, rosen, rosen_der
 
 from nnpipe.training.batch import Batch
 from nnpipe.training.classification import Classification
+from nnpipe.training.losses import CrossEntropy, MeanSquaredError
 from nnpipe.training.optimizers import Adam, AdamW, AnyOptimizer, RmsProp, Sgd
 from nnpipe.training.optimizers.nonlinear_cg import NonlinearCG
 from nnpipe.training.optimizers.optimizer import Optimizer
@@ -47,7 +48,7 @@ class Quadratic:
 def test_every_optimizer_has_defaults_and_makes_a_loss_smaller(kind: str, network: Any, blobs: Any) -> None:
     optimizer, data = TypeAdapter(AnyOptimizer).validate_python({"kind": kind}), blobs(30)
     made = network([{"kind": "dense", "units": 3, "activation": name} for name in ("tanh", "tanh", "softmax")], (2,))
-    objective = Classification(made, "mean_squared_error")
+    objective = Classification(made, MeanSquaredError())
     built, losses = optimizer.build(made.parameters()), []
     for _ in range(4):
         batch = Batch(objective, data.x, data.y, Regularisation(), whole=True)
@@ -190,12 +191,12 @@ def test_conjugate_gradient_trains_a_network_to_the_minimum_that_scipy_finds(net
 
     def value(made: Any, flat: np.ndarray) -> tuple[float, np.ndarray]:
         torch.nn.utils.vector_to_parameters(torch.from_numpy(flat), made.parameters())
-        loss = Classification(made, "cross_entropy").gradient(x, y)["loss"] / len(x)
+        loss = Classification(made, CrossEntropy()).gradient(x, y)["loss"] / len(x)
         return loss.item(), torch.cat([p.grad.reshape(-1) for p in made.parameters()]).numpy()
 
     start = torch.nn.utils.parameters_to_vector(theirs.parameters()).detach().numpy().copy()
     best = minimize(lambda flat: value(theirs, flat), start, jac=True, method="CG", options={"gtol": 1e-8})
-    objective = Classification(ours, "cross_entropy")
+    objective = Classification(ours, CrossEntropy())
     optimizer = NonlinearCG(ours.parameters(), line_searches=100)
     optimizer.step(lambda: objective.gradient(x, y)["loss"] / len(x))
     assert objective.measure(x, y)["loss"].item() / len(x) == pytest.approx(best.fun, rel=1e-9)

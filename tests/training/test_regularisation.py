@@ -12,6 +12,7 @@ from nnpipe.training.averaging import Average, Ema, Swa
 from nnpipe.training.batch import Batch
 from nnpipe.training.classification import Classification
 from nnpipe.training.loop import fit
+from nnpipe.training.losses import CrossEntropy
 from nnpipe.training.optimizers import Sgd
 from nnpipe.training.regime import Regime
 from nnpipe.training.regularisation import Regularisation
@@ -24,7 +25,7 @@ LAYERS = [
 
 def batch(network: Any, blobs: Any, regularisation: Regularisation) -> tuple[Any, Batch]:
     made, data = network(LAYERS, (2,)), blobs(40)
-    return made, Batch(Classification(made, "cross_entropy"), data.x, data.y, regularisation)
+    return made, Batch(Classification(made, CrossEntropy()), data.x, data.y, regularisation)
 
 
 def test_penalties_are_part_of_the_value_and_of_its_gradient(network: Any, blobs: Any) -> None:
@@ -91,7 +92,7 @@ def test_averages_are_those_of_torch(kind: str) -> None:
 
 def test_validation_measures_the_average_and_training_ends_with_it(network: Any, blobs: Any, watch: Any) -> None:
     made, held_out = network(LAYERS, (2,)), blobs(seed=1)
-    objective = Classification(made, "cross_entropy")
+    objective = Classification(made, CrossEntropy())
     regime = Regime(3, 10, averaging=Ema(decay=0.9))
     history = fit(
         objective, Sgd(learning_rate=1.0).build(made.parameters()), blobs(), held_out, regime, seed=0, watch=watch()
@@ -106,6 +107,6 @@ def test_an_average_that_has_not_begun_leaves_the_weights(network: Any, blobs: A
         made = network(LAYERS, (2,))
         regime = Regime(1, 50, averaging=averaging)  # the average is of the last step alone
         optimizer = Sgd(learning_rate=1.0).build(made.parameters())
-        fit(Classification(made, "cross_entropy"), optimizer, blobs(), None, regime, seed=0, watch=watch())
+        fit(Classification(made, CrossEntropy()), optimizer, blobs(), None, regime, seed=0, watch=watch())
         found.append(made.layers[0].weight.detach())
     torch.testing.assert_close(*found)

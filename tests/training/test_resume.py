@@ -17,6 +17,7 @@ from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
 from nnpipe.training.inspection import NetworkInspector
 from nnpipe.training.loop import fit
+from nnpipe.training.losses import CrossEntropy, MeanSquaredError
 from nnpipe.training.optimizers import Adam, AnyOptimizer, Sgd
 from nnpipe.training.optimizers.optimizer import Optimizer
 from nnpipe.training.regime import Regime
@@ -70,7 +71,7 @@ class Case:
     def run(self, watch: Any, seed_of_weights: int = 0) -> tuple[bytes, Any]:
         made = self.network(self.layers, self.shape, seed_of_weights)
         optimizer = self.optimizer.build(made.parameters())
-        objective = Classification(made, "mean_squared_error" if self.optimizer.needs_residuals else "cross_entropy")
+        objective = Classification(made, MeanSquaredError() if self.optimizer.needs_residuals else CrossEntropy())
         regime = Regime(**{"epochs": EPOCHS, "batch_size": 16, **self.options})
         inspector = NetworkInspector(made, objective, self.data[0])
         history = fit(objective, optimizer, *self.data, regime, seed=5, watch=watch, inspector=inspector)
