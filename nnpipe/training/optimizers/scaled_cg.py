@@ -67,7 +67,7 @@ class ScaledCG(FlatOptimizer):
     def _trial(self, closure: Callable[[], Any], weights: Tensor, here: Point) -> Tensor:
         """Steps 2 to 5: where the step along the direction leads.
 
-        In memory are then its ``curvature``, damped, and as ``raised``, after a failure, the damping that this contains.
+        In memory are then its damped ``curvature``, and after a failure ``raised``: the damping already in that.
         """
         memory = self.memory
         memory.setdefault("damping", self.param_groups[0]["damping"])
