@@ -19,7 +19,7 @@ class ConjugateGradient(Optimizer):
 
     With ``batch_size: full`` directions go on from epoch to epoch, and training ends by itself at a minimum. On
     batches, which should be large, they start anew on each, as Hinton & Salakhutdinov (2006) fine-tuned: 3 line
-    searches on 1,000 examples. What MATLAB's traincgp calls max_fail is ``train.early_stopping.patience``.
+    searches on 1,000 examples. The max_fail of 6 of MATLAB's traincgp is ``train.early_stopping: {patience: 6}`` here.
     """
 
     needs_value: ClassVar[bool] = True
