@@ -25,14 +25,14 @@ from nnpipe.training.regularisation import Regularisation
 from nnpipe.training.schedules import OneCycle, Piecewise
 
 DENSE = [
-    {"kind": "dense", "units": 8, "activation": "relu"},
+    {"kind": "dense", "units": 8, "activation": "relu", "init": "glorot_uniform"},
     {"kind": "dense", "units": 6, "activation": "tanh"},
     {"kind": "dropout", "rate": 0.3},
     {"kind": "dense", "units": 3, "activation": "softmax"},
 ]
 CONVOLUTIONAL = [
-    {"kind": "conv2d", "filters": 3, "kernel": 3, "activation": "relu"},
-    {"kind": "conv2d", "filters": 4, "kernel": 2, "activation": "relu"},
+    {"kind": "conv2d", "filters": 3, "kernel": 3, "activation": "relu", "init": "glorot_uniform"},
+    {"kind": "conv2d", "filters": 4, "kernel": 2, "activation": "relu", "init": "glorot_uniform"},
     {"kind": "max_pool2d", "size": 2},
     "flatten",
     {"kind": "dropout", "rate": 0.3},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from nnpipe.models.activations import Activation
+from nnpipe.models.activations import Activation, ActivationName
 from nnpipe.models.layers.layer import ShapeError
 from nnpipe.spec import Part
 
@@ -79,7 +79,7 @@ def distance_activations(outputs: int, classes: int) -> tuple[Activation, ...]:
     """What a distance of outputs to targets can be taken of: of classes probabilities, of numbers all but softmax."""
     if classes:
         return ("sigmoid",) if outputs == 1 else ("softmax", "sigmoid")
-    return ("linear", *(name for name in get_args(Activation) if name not in ("linear", "softmax")))
+    return ("linear", *(name for name in get_args(ActivationName) if name not in ("linear", "softmax")))
 
 
 def wanted_outputs(outputs: Tensor, y: Tensor) -> Tensor:
@@ -91,6 +91,7 @@ def wanted_outputs(outputs: Tensor, y: Tensor) -> Tensor:
 
     if y.is_floating_point():
         return y
-    if outputs.shape[1] == 1:
-        return y.to(outputs.dtype).unsqueeze(1)
-    return torch.zeros_like(outputs).scatter_(1, y.unsqueeze(1), 1.0)
+    wanted = y.unsqueeze(1)
+    if outputs.shape[1] > 1:  # compared, as one_hot and scatter cannot be mapped over examples
+        wanted = wanted == torch.arange(outputs.shape[1], device=y.device)
+    return wanted.to(outputs.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nnpipe.models.activations import Activation
 from nnpipe.models.architecture import Model
-from nnpipe.models.layers.layer import Shape, ShapeError, WeightedLayer, shown
+from nnpipe.models.layers.layer import ActivatedLayer, Shape, ShapeError, shown
 from nnpipe.training.losses.loss import Loss, LossError
 
 NUMBERS = "mean_squared_error, mean_absolute_error or huber"
@@ -55,7 +55,7 @@ def check_outputs(model: Model, input_shape: Shape, loss: Loss, classes: int, ta
         raise ShapeError(
             f"{loss.kind} of {_count(shape[0], 'output')} needs {what} from {told}",
             expected=f"activation {told} in the last layer",
-            found=activation if isinstance(last, WeightedLayer) else f"a {last.kind} layer",
+            found=activation if isinstance(last, ActivatedLayer) else f"a {last.kind} layer",
             hint=_hint(loss, shape[0], activation, allowed, classes),
             index=index,
         )
