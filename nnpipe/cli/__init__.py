@@ -45,7 +45,7 @@ app = typer.Typer(
 COMPUTE, LOOK, STORE, SPECS = "Compute", "Look at what there is", "Keep the store", "Specs"
 VERBS = (
     (run.run, COMPUTE, "nnpipe run specs/digits.yaml --set train.epochs=3"),
-    (sweep.sweep, COMPUTE, "nnpipe sweep specs/digits.yaml --set 'matrix.seed=[0, 1, 2]' --dry-run"),
+    (sweep.sweep, COMPUTE, "nnpipe sweep specs/digits_sweep.yaml --jobs 2"),
     (plan.plan, COMPUTE, "nnpipe plan specs/digits.yaml --set train.epochs=3"),
     (reproduce.reproduce, COMPUTE, "nnpipe reproduce digits/latest"),
     (export.export, COMPUTE, "nnpipe export digits --format onnx --out digits.onnx"),

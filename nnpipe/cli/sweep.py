@@ -56,8 +56,8 @@ def sweep(
     from nnpipe.api import open_store
     from nnpipe.sweeps import sweep as interface
 
-    if table is not None and not table.absolute().parent.is_dir():
-        raise UsageError("no place for a file", where=str(table), expected="a folder that is there")
+    if table is not None and (table.is_dir() or not table.absolute().parent.is_dir()):
+        raise UsageError("no place for a file", where=str(table), expected="a file in a folder that is there")
     family = interface.read_family(spec, overrides or ())
     if dry_run:
         from nnpipe.pipeline.sweep import plan_family
@@ -117,7 +117,8 @@ def _outcome(done: Sweep, columns: int) -> list[str]:
     statuses = [stage["status"] for _, answer in done.runs for stage in answer.stages]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)) or "nothing done"
     lines = [*result_table(done.rows, columns), ""]
-    lines.append(f"{done.spec}: {len(done.runs)} runs, their stages {counts} in {duration(done.seconds)}")
+    runs = "1 run, its" if len(done.runs) == 1 else f"{len(done.runs)} runs, their"
+    lines.append(f"{done.spec}: {runs} stages {counts} in {duration(done.seconds)}")
     return [*lines, f"report {done.report}"] if done.report else lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from nnpipe.plots import words as reading
@@ -19,7 +20,7 @@ from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import canonical_json
 
-TEMPLATE = "sweep/report.html.jinja"
+TEMPLATE = Path(__file__).with_name("sweep.html.jinja")  # not among those of a run's report, whose keys count them
 
 
 class Outcome(Part):
@@ -48,7 +49,7 @@ class SweepReport(Part):
 
 def template_digest() -> str:
     """SHA-256 of the files that the template is made of."""
-    files = (TEMPLATES / name for name in (TEMPLATE, "report.css"))
+    files = (TEMPLATE, TEMPLATES / "report.css")
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
 
 
@@ -97,7 +98,7 @@ def _render(facts: Mapping[str, Any]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([TEMPLATE.parent, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -105,7 +106,7 @@ def _render(facts: Mapping[str, Any]) -> str:
     )
     for function in (reading.number, reading.kind, reading.joined, decimal, words):
         environment.filters[function.__name__] = function
-    return environment.get_template(TEMPLATE).render(facts)
+    return environment.get_template(TEMPLATE.name).render(facts)
 
 
 def _facts(

@@ -9,7 +9,9 @@ import pytest
 from nnpipe.errors import SpecError
 from nnpipe.pipeline.graph import stages_of
 from nnpipe.pipeline.spec import Spec, check_spec, read_spec
+from nnpipe.pipeline.sweep import read_family
 from nnpipe.spec.document import Document
+from nnpipe.spec.matrix import has_matrix
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -30,7 +32,10 @@ DENSE = "    - {kind: dense, units: 10, activation: softmax}\n"
 
 @pytest.mark.parametrize("path", sorted(SPECS.glob("**/*.yaml")), ids=lambda path: path.stem)
 def test_every_spec_of_the_repository_is_right(path: Path) -> None:
-    assert stages_of(read_spec(path))[-1].name == "report"
+    document = Document.read(path)
+    family = read_family(document, (), path.parent).members if has_matrix(document) else ()
+    for spec in [member.spec for member in family] or [read_spec(path)]:
+        assert stages_of(spec)[-1].name == "report"
 
 
 def test_the_stages_of_a_deep_belief_net_come_in_order() -> None:
