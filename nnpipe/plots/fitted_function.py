@@ -39,9 +39,9 @@ class FittedFunction(Picture):
         return Drawing(
             title="Fitted function",
             caption="Points are test examples, which were not learnt from; the line is what the network answers to "
-            "every input between the smallest and the largest of them. A line that runs through the middle of the points "
-            "has found the function; one that bends after single points has learnt their noise, and one that is stiffer "
-            f"than the points needs more units or more training. {seen}",
+            "every input between the smallest and the largest of them. A line that runs through the middle of the "
+            "points has found the function; one that bends after single points has learnt their noise, and one that is "
+            f"stiffer than the points needs more units or more training. {seen}",
             alt=f"The network's answer as a line over {len(subject.inputs)} test examples. {seen}",
             figure=figure,
         )

@@ -30,7 +30,9 @@ def test_measures_are_those_of_scikit_learn() -> None:
     found = measured()
     assert found.metrics == pytest.approx(expected, rel=1e-5)
     assert [row["name"] for row in found.details["per_target"]] == ["long", "short"]
-    assert found.details["per_target"][1]["r2"] == pytest.approx(metrics.r2_score(TRUTH[:, 1], PREDICTED[:, 1]), rel=1e-5)
+    assert found.details["per_target"][1]["r2"] == pytest.approx(
+        metrics.r2_score(TRUTH[:, 1], PREDICTED[:, 1]), rel=1e-5
+    )
 
 
 def test_the_statistic_of_the_bootstrap_of_every_example_once_is_the_measure() -> None:

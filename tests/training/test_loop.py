@@ -13,10 +13,10 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
 from nnpipe.training.classification import Classification
-from nnpipe.training.losses import CrossEntropy, MeanSquaredError
 from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
 from nnpipe.training.loop import History, fit
+from nnpipe.training.losses import CrossEntropy, MeanSquaredError
 from nnpipe.training.optimizers import Adam, Sgd
 
 LAYERS = [

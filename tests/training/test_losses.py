@@ -136,7 +136,9 @@ def test_a_sum_of_squares_is_the_mean_of_its_squared_residuals(
     residuals = loss.residuals(made(x), y)
     assert isinstance(loss, SumOfSquares)
     assert residuals.shape == (8, outputs)
-    assert residuals.square().mean().item() == pytest.approx(loss.each(made, made.logits(x), y).mean().item(), rel=1e-12)
+    assert residuals.square().mean().item() == pytest.approx(
+        loss.each(made, made.logits(x), y).mean().item(), rel=1e-12
+    )
 
 
 def test_balanced_weights_are_those_of_scikit_learn() -> None:

@@ -10,10 +10,10 @@ import torch
 from nnpipe.errors import Interrupted
 from nnpipe.training.checkpoint import flatten, unflatten
 from nnpipe.training.classification import Classification
-from nnpipe.training.losses import CrossEntropy
 from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
 from nnpipe.training.loop import fit
+from nnpipe.training.losses import CrossEntropy
 from nnpipe.training.optimizers import Adam, ConjugateGradient, RmsProp, Sgd
 from nnpipe.training.optimizers.optimizer import Optimizer
 
