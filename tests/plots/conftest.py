@@ -107,7 +107,7 @@ def plane() -> Subject:
 
 @pytest.fixture(scope="session")
 def line() -> Subject:
-    """Inputs of one number, a linear network that answers 3 x + 10, and two targets scattered about that and about x."""
+    """Inputs x of one number, a linear network that answers 3 x + 10 and x, and targets scattered about that."""
     tensors = {"layers.0.weight": np.array([[1.0], [1.0]], np.float32), "layers.0.bias": np.zeros(2, np.float32)}
     x = np.random.default_rng(3).uniform(-1, 1, (40, 1)).astype(np.float32)
     predictions = np.concatenate([3 * x + 10, x], 1)
