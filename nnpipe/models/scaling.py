@@ -32,13 +32,6 @@ class Scaling(Part):
         offset, scale = np.asarray(self.offset, np.float32), np.asarray(self.scale, np.float32)
         return (raw.astype(np.float32) - offset) / scale
 
-    def invert(self, scaled: np.ndarray) -> np.ndarray:
-        """What ``apply`` was given, from what it gave: float32, as exactly as that can say."""
-        import numpy as np
-
-        offset, scale = np.asarray(self.offset, np.float32), np.asarray(self.scale, np.float32)
-        return scaled.astype(np.float32) * scale + offset
-
 
 def resolve_scaling(kind: ScalingKind, attributes: Mapping[str, Any]) -> Scaling:
     """What ``kind`` means for the data whose artifact has ``attributes``.

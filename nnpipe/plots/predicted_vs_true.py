@@ -64,7 +64,7 @@ def _draw_panel(axes: Axes, truth: np.ndarray, predicted: np.ndarray, name: str 
     axes.set_xlabel("true value")
     axes.set_ylabel("predicted value")
     if name is not None:
-        axes.set_title(shortened(name, 28))
+        axes.set_title(shortened(name, 24))
 
 
 def _seen(subject: Subject) -> str:

@@ -45,6 +45,9 @@ def test_show_tells_what_a_run_did(nnpipe, here):
     out = nnpipe("show", name).out
     assert "status    done" in out
     assert "test accuracy" in out
+    evaluation = nnpipe("show", nnpipe("show", name, "--json").json["stages"][2]["artifact"], "--json").json
+    low, high = evaluation["summary"]["intervals"]["test_accuracy"]
+    assert f"{low:.4f} to {high:.4f}" in out
     assert nnpipe("show", name, "--json").json["run"] == name
 
 

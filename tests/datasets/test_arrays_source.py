@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import zarr
+from pydantic import ValidationError
 
 from nnpipe.datasets.sources import Arrays
 from nnpipe.datasets.sources.source import Description, Opened
@@ -252,3 +253,86 @@ def test_a_missing_file_is_named_with_the_nearest_one(tmp_path: Path) -> None:
     for ask in (Arrays.describe, Arrays.files):
         with pytest.raises(DataError, match=r"there is no digit\.npz(.|\n)*did you mean '.*digits\.npz'"):
             ask(source("digit.npz"), tmp_path)
+
+
+NUMBERS = np.array([0.5, 1.0, -2.0, 3.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "names"),
+    [
+        (NUMBERS, {}, ("y",)),
+        (NUMBERS[:, None], {}, ("y",)),
+        (np.stack([NUMBERS, 2 * NUMBERS], 1), {}, ("y[0]", "y[1]")),
+        (np.stack([NUMBERS, 2 * NUMBERS], 1), {"target_names": ["width", "height"]}, ("width", "height")),
+        (Y, {"task": "regression"}, ("y",)),
+        (np.eye(3)[Y], {"target_names": ["a", "b", "c"]}, ("a", "b", "c")),
+    ],
+    ids=["fractions", "a column", "columns", "names", "whole numbers", "whole columns"],
+)
+def test_numbers_to_learn_are_told_by_fractions_or_by_the_spec(
+    tmp_path: Path, name: str, labels: np.ndarray, options: dict[str, object], names: tuple[str, ...]
+) -> None:
+    found = opened(tmp_path, name, {"X": np.zeros((6, 2)), "y": labels}, **options)
+    assert (found.class_names, found.target_names) == ((), names)
+    targets = all_of(found)[1]
+    assert targets.dtype == np.float32
+    np.testing.assert_array_equal(targets, labels.reshape(6, -1))
+    assert source(name, **options).describe(tmp_path) == Description((2,), 0, len(names))
+
+
+@pytest.mark.parametrize("options", [{"task": "classification"}, {"class_names": ["a", "b", "c"]}])
+def test_fractions_are_no_classes_where_the_spec_asks_for_classes(
+    tmp_path: Path, name: str, options: dict[str, object]
+) -> None:
+    with pytest.raises(DataError, match=f"{name}:y: a label is out of range"):
+        all_of(opened(tmp_path, name, {"X": np.zeros((6, 2)), "y": NUMBERS}, **options))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
+def test_a_number_to_learn_that_is_not_finite_is_refused_with_its_file_array_and_row(
+    tmp_path: Path, name: str, bad: float
+) -> None:
+    labels = NUMBERS.copy()
+    labels[4] = bad
+    with pytest.raises(DataError, match=f"{name}:y: a value is not a finite number\n.*\n.* in example 4"):
+        all_of(opened(tmp_path, name, {"X": np.zeros((6, 2)), "y": labels}))
+
+
+def test_numbers_of_three_dimensions_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=f"{name}:y: not the numbers of each example"):
+        all_of(opened(tmp_path, name, {"X": np.zeros((6, 2)), "y": np.full((6, 2, 2), 0.5)}))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "message"),
+    [
+        ({}, {"target_names": ["a", "b"]}, "differ in their count"),
+        ({"y_test": np.full((6, 2), 0.5)}, {"test_images": "X", "test_labels": "y_test"}, "y_test: numbers to learn"),
+    ],
+)
+def test_counts_of_numbers_that_do_not_agree_are_refused(
+    tmp_path: Path, name: str, arrays: dict[str, np.ndarray], options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        opened(tmp_path, name, {"X": np.zeros((6, 2)), "y": NUMBERS, **arrays}, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"task": "regression", "class_names": ["a", "b"]},
+        {"task": "classification", "target_names": ["a"]},
+        {"target_names": ["a"], "class_names": ["a", "b"]},
+    ],
+)
+def test_names_of_another_task_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="classes or numbers to learn, not both"):
+        source(**options)
+
+
+def test_the_hint_for_columns_of_whole_numbers_tells_both_ways_out(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        opened(tmp_path, "data.npz", {"X": np.zeros((6, 2)), "y": np.eye(3)[Y]})
+    assert "argmax" in str(refused.value.hint)
+    assert "task: regression" in str(refused.value.hint)

@@ -125,3 +125,27 @@ def test_two_dropout_layers_draw_different_masks() -> None:
     first, second = network.activations(torch.ones(1, 500))
     assert 0.2 < (second != 0).float().mean().item() < 0.3
     assert 0.45 < (first != 0).float().mean().item() < 0.55
+
+
+def test_numbers_leave_a_network_in_the_units_of_the_data_and_come_back_with_its_document() -> None:
+    model = Model.model_validate({"layers": [{"kind": "dense", "units": 2}]})
+    scaling = Scaling(offset=(1.0, -2.0), scale=(10.0, 0.5))
+    random = torch.Generator().manual_seed(0)
+    network = Network(model, (3,), Scaling(), [], random, ["a", "b"], scaling).eval()
+    again = load_network({name: t.numpy() for name, t in network.state_dict().items()}, save_document(network))
+    assert (again.target_names, again.target_scaling, again.class_names) == (("a", "b"), scaling, ())
+    x = torch.randn(4, 3, generator=random)
+    with torch.no_grad():
+        np.testing.assert_allclose(again.estimate(x), network(x).numpy() * [10, 0.5] + [1, -2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_linear_outputs_are_margins_and_the_largest_decides(outputs: int) -> None:
+    network = network_of([{"kind": "dense", "units": outputs}], (2,))
+    x = torch.randn(20, 2, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        margins, classes = network.predict(x)
+        z = network(x)
+    expected = torch.cat([-z, z], 1) if outputs == 1 else z
+    torch.testing.assert_close(margins, expected)
+    assert classes.tolist() == margins.argmax(1).tolist()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nnpipe.errors import DataError
-from nnpipe.models.scaling import Scaling, ScalingKind, resolve_scaling
+from nnpipe.models.scaling import Scaling, ScalingKind, resolve_scaling, resolve_target_scaling
 from nnpipe.training.examples import Examples
 
 BYTES: dict[str, Any] = {"value_range": [0, 255], "statistics": {"mean": 40.0, "std": 80.0}}
@@ -66,3 +66,32 @@ def test_examples_are_scaled_in_training_as_they_are_for_prediction(dtype: type,
 def test_a_scaling_is_the_same_after_json() -> None:
     scaling = Scaling(offset=(0.1, 2.0), scale=0.3)
     assert Scaling.model_validate(scaling.model_dump(mode="json")) == scaling
+
+
+TARGETS: dict[str, Any] = {
+    "target_names": ["a", "b"],
+    "statistics": {"targets": {"feature_mean": [1.0, -2.0], "feature_std": [2.0, 0.0]}},
+}
+STANDARD = Scaling(offset=(1.0, -2.0), scale=(2.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "linear", "scaling"),
+    [
+        ("auto", TARGETS, True, STANDARD),
+        ("standard", TARGETS, True, STANDARD),
+        ("none", TARGETS, True, Scaling()),
+        ("auto", TARGETS, False, Scaling()),
+        ("auto", BYTES, True, Scaling()),
+    ],
+)
+def test_targets_are_scaled_where_the_outputs_are_linear(
+    kind: Any, attributes: Any, linear: bool, scaling: Scaling
+) -> None:
+    assert resolve_target_scaling(kind, attributes, linear) == scaling
+
+
+@pytest.mark.parametrize(("attributes", "linear"), [(TARGETS, False), (BYTES, True)])
+def test_answers_that_cannot_be_standardised_are_refused(attributes: Any, linear: bool) -> None:
+    with pytest.raises(DataError, match="cannot be scaled to mean 0 and variance 1"):
+        resolve_target_scaling("standard", attributes, linear)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nnpipe.evaluation.calibration import calibration_table
 from nnpipe.plots import Pretrained, Subject
 
 RECORDS = [
@@ -36,7 +38,11 @@ def make_subject(shape: Sequence[int], layers: Sequence[Mapping[str, Any]], clas
             "class_names": names,
         },
         "history": {"records": RECORDS, "stopped": "epochs", "best_epoch": 2},
-        "evaluation": {"confusion_matrix": confusion.tolist()},
+        "evaluation": {
+            "confusion_matrix": confusion.tolist(),
+            "calibration": calibration_table(probabilities.max(1), probabilities.argmax(1) == labels),
+            "test_calibration_error": 0.25,
+        },
         "inputs": rng.integers(0, 256, (12, *shape)).astype(np.uint8 if len(shape) == 3 else np.float32),
         "truth": labels,
         "predictions": probabilities,
@@ -96,4 +102,35 @@ def plane() -> Subject:
         inputs=points,
         truth=(points[:, 0] > 0).astype(np.int64),
         predictions=np.stack([1 - right, right], 1),
+    )
+
+
+@pytest.fixture(scope="session")
+def line() -> Subject:
+    """Inputs x of one number, a linear network that answers 3 x + 10 and x, and targets scattered about that."""
+    tensors = {"layers.0.weight": np.array([[1.0], [1.0]], np.float32), "layers.0.bias": np.zeros(2, np.float32)}
+    x = np.random.default_rng(3).uniform(-1, 1, (40, 1)).astype(np.float32)
+    predictions = np.concatenate([3 * x + 10, x], 1)
+    truth = predictions + np.random.default_rng(4).normal(0, 0.1, (40, 2)).astype(np.float32)
+    names = ["threefold", "once"]
+    records = [{"epoch": e, "loss": 1 / e, "mean_absolute_error": 2 / e, "val_loss": 1.2 / e} for e in (1, 2, 3)]
+    made = make_subject((1,), [dense(2, 1, "linear")], 2, tensors=tensors)
+    return replace(
+        made,
+        attributes={"input_shape": [1], "class_names": [], "target_names": names, "value_range": None},
+        document={
+            **made.document,
+            "class_names": [],
+            "target_names": names,
+            "target_scaling": {"offset": [10.0, 0.0], "scale": [3.0, 1.0]},
+        },
+        history={"records": records, "stopped": "epochs", "best_epoch": 3},
+        evaluation={
+            "per_target": [{"name": name, "r2": 0.75} for name in names],
+            "test_mean_absolute_error": 0.08,
+            "test_root_mean_squared_error": 0.1,
+        },
+        inputs=x,
+        truth=truth,
+        predictions=predictions,
     )

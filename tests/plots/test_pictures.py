@@ -16,12 +16,18 @@ from nnpipe.plots import EVERY, AnyPicture, Picture, Subject
 from nnpipe.plots.confusion_matrix import ConfusionMatrix
 from nnpipe.plots.decision_boundary import DecisionBoundary
 from nnpipe.plots.examples import Examples
+from nnpipe.plots.fitted_function import FittedFunction
 from nnpipe.plots.learning_curves import LearningCurves
+from nnpipe.plots.predicted_vs_true import PredictedVsTrue
 from nnpipe.plots.pretraining_curves import PretrainingCurves
+from nnpipe.plots.reliability_diagram import ReliabilityDiagram
 
 APPLIES = {
-    "learning_curves": {"images", "colours", "plane"},
+    "learning_curves": {"images", "colours", "plane", "line"},
     "confusion_matrix": {"images", "colours", "plane"},
+    "reliability_diagram": {"images", "colours", "plane"},
+    "predicted_vs_true": {"line"},
+    "fitted_function": {"line"},
     "decision_boundary": {"plane"},
     "examples": {"images", "colours"},
     "filters": {"images", "colours"},
@@ -32,8 +38,8 @@ KINDS = pytest.mark.parametrize("picture", EVERY, ids=lambda picture: picture.ki
 
 
 @pytest.fixture
-def subjects(images: Subject, colours: Subject, plane: Subject) -> dict[str, Subject]:
-    return {"images": images, "colours": colours, "plane": plane}
+def subjects(images: Subject, colours: Subject, plane: Subject, line: Subject) -> dict[str, Subject]:
+    return {"images": images, "colours": colours, "plane": plane, "line": line}
 
 
 def applicable(picture: Picture, subjects: dict[str, Subject]) -> Iterator[Subject]:
@@ -184,3 +190,52 @@ def test_a_class_name_that_looks_like_mathematics_is_drawn_as_it_is(images: Subj
     for picture in (ConfusionMatrix(), Examples()):
         drawing, _ = picture.render(replace(images, attributes=attributes))
         assert drawing.figure.axes
+
+
+def test_the_reliability_diagram_sets_what_is_promised_against_what_is_found(images: Subject) -> None:
+    bins = [
+        {"low": 0.6, "high": 0.8, "examples": 30, "confidence": 0.7, "accuracy": 0.6},
+        {"low": 0.8, "high": 1.0, "examples": 10, "confidence": 0.9, "accuracy": 0.9},
+        {"low": 0.0, "high": 0.2, "examples": 4, "confidence": 0.1, "accuracy": 0.5},
+        {"low": 0.2, "high": 0.4, "examples": 0, "confidence": None, "accuracy": None},
+    ]
+    evaluation = {"calibration": bins, "test_calibration_error": 0.105}
+    drawing, _ = ReliabilityDiagram().render(replace(images, evaluation=evaluation))
+    dots = {
+        entry.get_label(): entry.get_offsets().tolist()
+        for entry in drawing.figure.axes[0].collections
+        if not entry.get_label().startswith("_")
+    }
+    assert dots == {"found": [[0.7, 0.6], [0.9, 0.9]], "found, fewer than 10 examples": [[0.1, 0.5]]}
+    assert [bar.get_height() for bar in drawing.figure.axes[1].patches] == [30, 10, 4]
+    assert "promises 69.1% and is right in 65.9%: on the whole it is too sure" in drawing.caption
+    assert "in 3 of 4 bins" in drawing.alt
+
+
+def test_the_fitted_function_is_the_networks_answer_in_the_units_of_the_data(line: Subject) -> None:
+    drawing, _ = FittedFunction().render(line)
+    assert [axes.get_ylabel() for axes in drawing.figure.axes] == ["threefold", "once"]
+    curve = drawing.figure.axes[0].lines[0].get_xydata()
+    np.testing.assert_allclose(curve[:, 1], 3 * curve[:, 0] + 10, rtol=1e-5)
+    assert (curve[0, 0], curve[-1, 0]) == pytest.approx((line.inputs.min(), line.inputs.max()))
+
+
+def test_predicted_values_stand_above_the_true_ones(line: Subject) -> None:
+    drawing, _ = PredictedVsTrue().render(line)
+    points = drawing.figure.axes[1].collections[0].get_offsets()
+    np.testing.assert_allclose(points, np.stack([line.truth[:, 1], line.predictions[:, 1]], 1))
+    assert drawing.figure.axes[0].get_xlim() == drawing.figure.axes[0].get_ylim()
+    assert "75.0% of the variance of threefold, 75.0% of the variance of once" in drawing.caption
+
+
+def test_learning_curves_of_numbers_are_judged_by_the_loss(line: Subject) -> None:
+    drawing, _ = LearningCurves().render(line)
+    assert [axes.get_title(loc="left") for axes in drawing.figure.axes] == ["Loss", "Mean absolute error"]
+    assert "validation loss reaches 0.4 at epoch 3 of 3" in drawing.caption
+
+
+def test_margins_are_not_called_probabilities(images: Subject, plane: Subject) -> None:
+    margins = {**images.evaluation, "scores": "margins"}
+    drawing, _ = Examples().render(replace(images, evaluation=margins))
+    assert "probability" not in drawing.caption
+    assert not DecisionBoundary().applies(replace(plane, evaluation=margins))

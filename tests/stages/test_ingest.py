@@ -6,6 +6,7 @@ import os
 import struct
 import tracemalloc
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +263,26 @@ def test_mnist_has_the_numbers_that_everybody_knows(tmp_path: Path) -> None:
     # The mean and deviation that every tutorial scales MNIST by.
     assert summary["statistics"]["mean"] / 255 == pytest.approx(0.1307, abs=5e-5)
     assert summary["statistics"]["std"] / 255 == pytest.approx(0.3081, abs=5e-5)
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr"])
+def test_numbers_to_learn_are_kept_with_how_they_are_spread(tmp_path: Path, kind: str, X: np.ndarray) -> None:
+    y = np.random.default_rng(1).normal([5, -3], [2, 0.5], (60, 2))
+    work = ingested(tmp_path, put(tmp_path, X, y), format=kind, test=12)
+    with closing(open_arrays(work.output.directory / f"data{SUFFIXES[kind]}")) as file:
+        train, attributes = file.rows("y_train", 0, 48), file.attributes()
+        rows = np.concatenate([train, file.rows("y_test", 0, 12)])
+    assert (train.dtype, train.shape) == (np.float32, (48, 2))
+    assert sorted(rows[:, 0].tolist()) == sorted(y[:, 0].astype(np.float32).tolist())
+    assert (attributes["class_names"], attributes["target_names"]) == ([], ["y[0]", "y[1]"])
+    spread = attributes["statistics"]["targets"]
+    np.testing.assert_allclose(spread["feature_mean"], train.mean(0, dtype=np.float64))
+    np.testing.assert_allclose(spread["feature_std"], train.std(0, dtype=np.float64))
+    assert "class_counts" not in attributes["statistics"]
+    assert work.output.summary["targets"] == spread
+    assert work.output.summary["classes"] == 0
+
+
+def test_targets_that_are_all_the_same_are_refused(tmp_path: Path, X: np.ndarray) -> None:
+    with pytest.raises(DataError, match="all training examples have the same targets"):
+        ingested(tmp_path, put(tmp_path, X, np.full(60, 0.5)))

@@ -11,7 +11,8 @@ import pytest
 
 from nnpipe.models.architecture import Model
 from nnpipe.stages import report as report_stage
-from nnpipe.stages.report import Report, report, spec_text, template_digest
+from nnpipe.stages.report import Report, report, template_digest
+from nnpipe.stages.report_spec import spec_text
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.checkpoints import DiskCheckpoints
@@ -145,8 +146,19 @@ def _evaluation(work: Work) -> None:
         {"name": name, "precision": 0.75, "recall": 1.0, "f1": 0.857, "support": 3} for name in DOCUMENT["class_names"]
     ]
     confusion = [[3, 0, 0], [1, 2, 0], [0, 0, 3]]
-    work.output.json("evaluation", {"test_loss": 0.625, "confusion_matrix": confusion, "per_class": rows})
-    work.output.summary["metrics"] = {"test_accuracy": 8 / 9, "test_loss": 0.625, "test_macro_f1": 0.857}
+    mistake = {"index": 4, "truth": HOSTILE, "predicted": "zero", "probability": 0.75}
+    metrics = {"test_accuracy": 8 / 9, "test_loss": 0.625, "test_macro_f1": 0.857}
+    found = {
+        **metrics,
+        "examples": 9,
+        "intervals": {"test_accuracy": [0.7, 1.0], "test_loss": [0.5, 0.75]},
+        "confusion_matrix": confusion,
+        "per_class": rows,
+        "scores": "distribution",
+        "confident_mistakes": [mistake],
+    }
+    work.output.json("evaluation", found)
+    work.output.summary["metrics"] = metrics
 
 
 def _pictures(work: Work) -> None:
@@ -200,6 +212,9 @@ def test_the_report_tells_what_was_done_and_what_came_out(bench: Bench) -> None:
         "All randomness comes from its seed, 7",
         "Python 3.12.1, torch 2.15.0",
         "computed 2026-01-02 03:04:05 UTC",
+        "Accuracy 0.8889 0.7 to 1",
+        "70.00% to 100.00%",
+        "zero 0.7500",
     ):
         assert sentence in text
     assert all(artifact.id in text for artifact in bench.inputs.values())
@@ -212,7 +227,7 @@ def test_the_report_parses_and_every_anchor_leads_somewhere(bench: Bench) -> Non
     anchors = [attributes["href"] for attributes in page.named("a")]
     assert {f"#{name}" for name in identifiers} >= set(anchors) > {"#data", "#pretraining", "#pictures"}
     assert page.named("html")[0]["lang"] == "en"
-    assert [attributes.get("alt") is not None for attributes in page.named("img")] == [True] * 4
+    assert [attributes.get("alt") is not None for attributes in page.named("img")] == [True] * 5
     scrolling = [a for tag, a in page.elements if a.get("class") == "scroll" or tag == "pre"]
     assert all(a.get("tabindex") == "0" and a.get("aria-label") and a.get("role") for a in scrolling)
 
