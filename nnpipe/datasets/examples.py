@@ -123,10 +123,16 @@ def check_counts(examples: int, labels: int, images_at: str, labels_at: str) -> 
 
 
 def checked_blocks(
-    examples: Iterable[np.ndarray], labels: Iterable[np.ndarray], places: tuple[str, str], classes: int
+    examples: Iterable[np.ndarray],
+    labels: Iterable[np.ndarray],
+    places: tuple[str, str],
+    classes: int,
+    first: int = 0,
 ) -> Iterator[Block]:
-    """Blocks of examples with their labels, all checked. ``places``: what errors call the examples and the labels."""
-    first = 0
+    """Blocks of examples with their labels, all checked.
+
+    places: what errors call the examples and the labels. ``first``: the number of their first row.
+    """
     for x, y in zip(examples, labels, strict=True):
         yield checked_examples(x, places[0], first), checked_labels(y, places[1], first, classes)
         first += len(x)

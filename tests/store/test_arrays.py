@@ -10,10 +10,10 @@ import pytest
 import zarr
 
 from nnpipe.errors import CorruptionError, StoreError
+from nnpipe.store.array_writer import ArrayWriter
 from nnpipe.store.arrays import (
     SUFFIXES,
     ArrayFormat,
-    ArrayWriter,
     array_digest,
     blocks,
     content_digest,

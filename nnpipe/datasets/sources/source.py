@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
 from pydantic import AfterValidator, Field
 
@@ -31,6 +31,13 @@ def _refuse_twins(names: tuple[str, ...]) -> tuple[str, ...]:
 ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_refuse_twins)]
 
 
+class Blocks(Protocol):
+    """Reads a split of a source."""
+
+    def __call__(self, split: str, first: int = 0) -> Iterator[Block]:
+        """Its examples and labels in order, from row ``first`` on, some hundreds or thousands a block."""
+
+
 @dataclass(frozen=True)
 class Description:
     """What can be told of a source before it is read; None where only reading tells.
@@ -51,7 +58,7 @@ class Opened:
     shape, dtype: of one example as it will be kept: uint8 or float32.
     value_range: the smallest and largest value that an example can hold, None where it is not bounded.
     class_names: one a class, in the order of labels 0, 1, ...
-    blocks: from the name of a split to its (examples, labels) in order, some hundreds or thousands a block.
+    blocks: from the name of a split, and the number of the first row that is wanted, to its (examples, labels).
     """
 
     splits: Mapping[str, int]
@@ -59,7 +66,7 @@ class Opened:
     dtype: np.dtype
     value_range: tuple[float, float] | None
     class_names: tuple[str, ...]
-    blocks: Callable[[str], Iterator[Block]]
+    blocks: Blocks
 
 
 class Source(Part):
@@ -96,3 +103,11 @@ class Source(Part):
 def block_rows(shape: tuple[int, ...], itemsize: int) -> int:
     """How many examples of ``shape`` make a block of about 4 MB."""
     return max(1, BLOCK_BYTES // max(1, itemsize * math.prod(shape)))
+
+
+def skip_rows(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
+    """``blocks`` without their first ``rows`` rows: for sources that can only begin at the beginning."""
+    for examples, labels in blocks:
+        if rows < len(labels):
+            yield examples[rows:], labels[rows:]
+        rows = max(0, rows - len(labels))
