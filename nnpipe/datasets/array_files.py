@@ -56,7 +56,8 @@ class StoredArrays:
         self._file, self._path = file, path
 
     def names(self) -> list[str]:
-        return self._file.names()
+        with _explained(self._path):
+            return self._file.names()
 
     def shape(self, name: str) -> tuple[int, ...]:
         try:
