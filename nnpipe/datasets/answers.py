@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -27,6 +27,14 @@ class Answers(ABC):
     @abstractmethod
     def add(self, split: str, answers: np.ndarray) -> None:
         """Take in the next answers of ``split``."""
+
+    @abstractmethod
+    def state(self) -> dict[str, np.ndarray]:
+        """All that was taken in: what ``resume`` goes on from."""
+
+    @abstractmethod
+    def resume(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a ``state``."""
 
     @abstractmethod
     def statistics(self) -> dict[str, JSON]:
@@ -54,6 +62,13 @@ class Classes(Answers):
 
     def add(self, split: str, answers: np.ndarray) -> None:
         self._counts[split] += np.bincount(answers, minlength=len(self._names))
+
+    def state(self) -> dict[str, np.ndarray]:
+        return self._counts
+
+    def resume(self, state: Mapping[str, np.ndarray]) -> None:
+        for split, counts in state.items():
+            self._counts[split][:] = counts
 
     def statistics(self) -> dict[str, JSON]:
         return {"class_counts": {split: counts.tolist() for split, counts in self._counts.items()}}
@@ -83,6 +98,12 @@ class Targets(Answers):
     def add(self, split: str, answers: np.ndarray) -> None:
         if split == "train":
             self._statistics.add(answers)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return self._statistics.state()
+
+    def resume(self, state: Mapping[str, np.ndarray]) -> None:
+        self._statistics.resume(state)
 
     def statistics(self) -> dict[str, JSON]:
         return {"targets": self._statistics.to_json()}

@@ -24,8 +24,8 @@ class NamedArrays(Protocol):
     def shape(self, name: str) -> tuple[int, ...]: ...
     def dtype(self, name: str) -> np.dtype: ...
 
-    def blocks(self, name: str, rows: int) -> Iterator[np.ndarray]:
-        """The rows of an array in order, ``rows`` at a time."""
+    def blocks(self, name: str, rows: int, first: int = 0) -> Iterator[np.ndarray]:
+        """The rows of an array in order from row ``first`` on, ``rows`` at a time."""
 
 
 @contextmanager
@@ -56,7 +56,8 @@ class StoredArrays:
         self._file, self._path = file, path
 
     def names(self) -> list[str]:
-        return self._file.names()
+        with _explained(self._path):
+            return self._file.names()
 
     def shape(self, name: str) -> tuple[int, ...]:
         try:
@@ -67,8 +68,8 @@ class StoredArrays:
     def dtype(self, name: str) -> np.dtype:
         return self._file.dtype(name)
 
-    def blocks(self, name: str, rows: int) -> Iterator[np.ndarray]:
-        for start in range(0, self.shape(name)[0], rows):
+    def blocks(self, name: str, rows: int, first: int = 0) -> Iterator[np.ndarray]:
+        for start in range(first, self.shape(name)[0], rows):
             with _explained(self._path, name):
                 block = self._file.rows(name, start, min(start + rows, self.shape(name)[0]))
             yield block
@@ -94,15 +95,17 @@ class NpzArrays:
         with self._member(name) as file:
             return self._header(file, name)[2]
 
-    def blocks(self, name: str, rows: int) -> Iterator[np.ndarray]:
+    def blocks(self, name: str, rows: int, first: int = 0) -> Iterator[np.ndarray]:
         with self._member(name) as file:
             shape, scattered, dtype = self._header(file, name)
             if scattered and len(shape) > 1:
                 whole = np.frombuffer(file.read(), dtype).reshape(shape, order="F")
-                yield from (whole[start : start + rows] for start in range(0, shape[0], rows))
+                yield from (whole[start : start + rows] for start in range(first, shape[0], rows))
                 return
             row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
-            for start in range(0, shape[0], rows):
+            for start in range(0, first, rows):
+                file.read(min(rows, first - start) * row_bytes)  # and not seek, which may spare the archive's checksum
+            for start in range(first, shape[0], rows):
                 wanted = min(rows, shape[0] - start)
                 data = file.read(wanted * row_bytes)
                 if len(data) < wanted * row_bytes:

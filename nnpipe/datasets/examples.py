@@ -160,13 +160,16 @@ def check_counts(examples: int, labels: int, images_at: str, labels_at: str) -> 
 
 
 def checked_blocks(
-    examples: Iterable[np.ndarray], answers: Iterable[np.ndarray], places: tuple[str, str], classes: int
+    examples: Iterable[np.ndarray],
+    answers: Iterable[np.ndarray],
+    places: tuple[str, str],
+    classes: int,
+    first: int = 0,
 ) -> Iterator[Block]:
     """Blocks of examples with their labels, or with their targets where there are 0 ``classes``, all checked.
 
-    places: what errors call the examples and the answers.
+    places: what errors call the examples and the answers. ``first``: the number of their first row.
     """
-    first = 0
     for x, y in zip(examples, answers, strict=True):
         answer = checked_labels(y, places[1], first, classes) if classes else checked_targets(y, places[1], first)
         yield checked_examples(x, places[0], first), answer

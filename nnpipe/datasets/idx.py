@@ -32,20 +32,20 @@ class IdxFile:
     shape: tuple[int, ...]
     offset: int
 
-    def blocks(self, rows: int) -> Iterator[np.ndarray]:
-        """All values in order, ``rows`` rows at a time.
+    def blocks(self, rows: int, first: int = 0) -> Iterator[np.ndarray]:
+        """All values in order from row ``first`` on, ``rows`` rows at a time.
 
         Raises:
             DataError: the file is cut short, too long, or its gzip data are damaged.
         """
         row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
         with _reading(self.path) as file:
-            file.read(self.offset)
-            for first in range(0, self.shape[0], rows):
-                wanted = min(rows, self.shape[0] - first)
+            file.seek(self.offset + first * row_bytes)
+            for start in range(first, self.shape[0], rows):
+                wanted = min(rows, self.shape[0] - start)
                 data = file.read(wanted * row_bytes)
                 if len(data) < wanted * row_bytes:
-                    raise self._cut_short(f"{first + len(data) // row_bytes} whole ones")
+                    raise self._cut_short(f"{start + len(data) // row_bytes} whole ones")
                 yield np.frombuffer(data, self.dtype).reshape(wanted, *self.shape[1:])
             if file.read(1):
                 raise DataError(

@@ -48,11 +48,12 @@ def open_labelled_idx(pairs: Mapping[str, tuple[Path, Path]], names: tuple[str, 
     shape = example_shape(first)
     classes = names or numbered_classes(_all_labels([labels for _, labels in files.values()]), str(pairs["train"][1]))
 
-    def blocks(split: str) -> Iterator[Block]:
+    def blocks(split: str, first: int = 0) -> Iterator[Block]:
         images, labels = files[split]
         rows = block_rows(shape, images.dtype.itemsize)
-        examples = (block.reshape(-1, *shape) for block in images.blocks(rows))
-        return checked_blocks(examples, labels.blocks(rows), (str(images.path), str(labels.path)), len(classes))
+        examples = (block.reshape(-1, *shape) for block in images.blocks(rows, first))
+        places = str(images.path), str(labels.path)
+        return checked_blocks(examples, labels.blocks(rows, first), places, len(classes), first)
 
     sizes = {split: images.shape[0] for split, (images, _) in files.items()}
     return Opened(sizes, shape, kept_dtype(first.dtype, str(first.path)), value_range(first.dtype), classes, blocks)

@@ -8,6 +8,7 @@ variance", which loses no digits to large means.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -38,6 +39,23 @@ class RunningStatistics:
             rows = rows[len(taken) :]
             if self._filled == len(self._chunk):
                 self._merge()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that was taken in: what ``resume`` goes on from, bit for bit."""
+        return {
+            "chunk": self._chunk[: self._filled].copy(),
+            "count": np.array(self._count),
+            "mean": self._mean,
+            "squares": self._squares,
+            "range": np.array([self._min, self._max]),
+        }
+
+    def resume(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a ``state``."""
+        self._filled, self._count = len(state["chunk"]), state["count"].item()
+        self._chunk[: self._filled] = state["chunk"]
+        self._mean, self._squares = state["mean"].copy(), state["squares"].copy()
+        self._min, self._max = state["range"].tolist()
 
     def to_json(self) -> dict[str, JSON]:
         """``mean``, ``std``, ``min`` and ``max`` over all values; for short vectors each feature's mean and std too."""

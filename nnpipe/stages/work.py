@@ -10,8 +10,8 @@ from typing import Protocol
 
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
+from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.output import Output
-from nnpipe.training.watch import Checkpoints
 
 
 class Observer(Protocol):
@@ -61,7 +61,7 @@ class Work:
     output: Output
     seed: int
     root: Path
-    checkpoints: Checkpoints
+    checkpoints: DiskCheckpoints
     device: str = "cpu"
     observer: Observer = field(default_factory=Silent)
     stopping: Event = field(default_factory=Event)

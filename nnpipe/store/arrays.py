@@ -14,23 +14,35 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from nnpipe.errors import StoreError
 from nnpipe.store.canonical import JSON, canonical_json, digest
+from nnpipe.store.hashing import Hashing
 
 ArrayFormat = Literal["hdf5", "zarr"]
 SUFFIXES: dict[str, str] = {"hdf5": ".h5", "zarr": ".zarr"}
 
 
 class ArrayFile(Protocol):
-    """An open file of named arrays. ``write`` is for files made by ``create``, in order of rows."""
+    """An open file of named arrays.
+
+    What changes it is for files made by ``create_arrays``: each array is allocated, then its rows are written in order,
+    whole steps at a time but for the last ones. Only ``allocate`` and ``set_attributes`` change what is not rows.
+    """
 
     def names(self) -> list[str]: ...
     def shape(self, name: str) -> tuple[int, ...]: ...
     def dtype(self, name: str) -> np.dtype: ...
+
+    def step(self, name: str) -> int:
+        """How many rows lie together: what is read and written in whole steps is touched once."""
+
     def attributes(self) -> dict[str, JSON]: ...
     def rows(self, name: str, start: int, stop: int) -> np.ndarray: ...
     def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None: ...
     def write(self, name: str, start: int, values: np.ndarray) -> None: ...
+
+    def layout(self) -> JSON:
+        """What tells whether anything but rows changes: see ``keeps_layout``."""
+
     def set_attributes(self, attributes: Mapping[str, JSON]) -> None: ...
     def close(self) -> None: ...
 
@@ -57,58 +69,30 @@ def create_arrays(path: Path, kind: ArrayFormat) -> ArrayFile:
     return Hdf5Arrays.create(path)
 
 
-class ArrayWriter:
-    """Writes arrays row block by row block and digests what it writes.
+def reopen_arrays(path: Path) -> ArrayFile:
+    """Open a file made by ``create_arrays`` to go on writing."""
+    if path.is_dir():
+        from nnpipe.store.zarr import ZarrArrays
 
-    >>> with ArrayWriter(path, "hdf5") as writer:
-    ...     writer.allocate("X_train", (60_000, 1, 28, 28), np.uint8)
-    ...     for images in batches:
-    ...         writer.append("X_train", images)
-    ...     writer.attributes = {"class_names": [...]}
-    >>> writer.content
+        return ZarrArrays.reopen(path)
+    from nnpipe.store.hdf5 import Hdf5Arrays
+
+    return Hdf5Arrays.reopen(path)
+
+
+def keeps_layout(path: Path, layout: JSON) -> bool:
+    """Whether nothing but rows of the file at ``path`` changed since ``ArrayFile.layout`` was asked.
+
+    Raises:
+        OSError: it cannot be read.
     """
+    if path.is_dir():
+        from nnpipe.store import zarr
 
-    def __init__(self, path: Path, kind: ArrayFormat) -> None:
-        self.attributes: dict[str, JSON] = {}
-        self.content = ""
-        self._file = create_arrays(path, kind)
-        self._hashes: dict[str, hashlib._Hash] = {}
-        self._filled: dict[str, int] = {}
+        return zarr.keeps_layout(path, layout)
+    from nnpipe.store import hdf5
 
-    def allocate(self, name: str, shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> None:
-        """Make room for an array; its rows follow by ``append``."""
-        kind = portable(np.dtype(dtype))
-        self._file.allocate(name, shape, kind)
-        self._hashes[name] = hashlib.sha256(array_header(kind, shape))
-        self._filled[name] = 0
-
-    def append(self, name: str, values: np.ndarray) -> None:
-        """Write the next rows of array ``name``; ``values``: (rows, ...), of the array's dtype."""
-        block = np.ascontiguousarray(values, dtype=self._file.dtype(name))
-        self._file.write(name, self._filled[name], block)
-        self._hashes[name].update(block.data if block.size else b"")
-        self._filled[name] += len(block)
-
-    def __enter__(self) -> ArrayWriter:
-        return self
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        try:
-            if error is None:
-                self._finish()
-        finally:
-            self._file.close()
-
-    def _finish(self) -> None:
-        for name, filled in self._filled.items():
-            if filled != self._file.shape(name)[0]:
-                raise StoreError(
-                    f"array {name} is not whole",
-                    expected=f"{self._file.shape(name)[0]} rows",
-                    found=f"{filled} rows",
-                )
-        self._file.set_attributes(self.attributes)
-        self.content = combine({name: h.hexdigest() for name, h in self._hashes.items()}, self.attributes)
+    return hdf5.keeps_layout(path, layout)
 
 
 def portable(dtype: np.dtype) -> np.dtype:
@@ -142,20 +126,24 @@ def array_digest(array: np.ndarray) -> str:
 
 
 def file_digest(file: ArrayFile) -> str:
-    """Content digest of an open file, read block by block."""
-    digests = {}
-    for name in file.names():
-        state = hashlib.sha256(array_header(file.dtype(name), file.shape(name)))
-        for block in blocks(file, name):
-            state.update(block.data)
-        digests[name] = state.hexdigest()
-    return combine(digests, file.attributes())
+    """Content digest of an open file, read block by block; hashing goes on while the next ones are read."""
+    states = {}
+    with Hashing() as hashing:
+        for name in file.names():
+            states[name] = hashlib.sha256(array_header(file.dtype(name), file.shape(name)))
+            for block in blocks(file, name):
+                hashing.feed(states[name], block)
+        hashing.wait()
+    return combine({name: state.hexdigest() for name, state in states.items()}, file.attributes())
 
 
-def blocks(file: ArrayFile, name: str, size: int = 8 << 20) -> Iterator[np.ndarray]:
-    """The rows of an array in order, about ``size`` bytes at a time."""
+def blocks(file: ArrayFile, name: str, size: int = 8 << 20, stop: int | None = None) -> Iterator[np.ndarray]:
+    """The rows of an array in order, up to ``stop``, about ``size`` bytes at a time."""
     shape, itemsize = file.shape(name), file.dtype(name).itemsize
+    stop = shape[0] if stop is None else stop
     row_bytes = max(1, itemsize * int(np.prod(shape[1:], dtype=np.int64)))
     step = max(1, size // row_bytes)
-    for start in range(0, shape[0], step):
-        yield np.ascontiguousarray(file.rows(name, start, min(start + step, shape[0])))
+    if step > file.step(name):
+        step -= step % file.step(name)
+    for start in range(0, stop, step):
+        yield np.ascontiguousarray(file.rows(name, start, min(start + step, stop)))

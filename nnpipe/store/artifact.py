@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -89,11 +90,15 @@ class Artifact:
 
     def tensors(self, name: str) -> tuple[dict[str, np.ndarray], JSON]:
         """The arrays of ``name.safetensors`` and what its header says about them."""
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(self.path(f"{name}.safetensors"), framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get("nnpipe", "null"))
-            return {key: file.get_tensor(key) for key in file.keys()}, about  # noqa: SIM118 - not a mapping
+        path = self.path(f"{name}.safetensors")
+        try:
+            with safe_open(path, framework="numpy") as file:
+                about = json.loads((file.metadata() or {}).get("nnpipe", "null"))
+                return {key: file.get_tensor(key) for key in file.keys()}, about  # noqa: SIM118 - not a mapping
+        except (SafetensorError, ValueError) as error:
+            raise CorruptionError("not a readable safetensors file", where=str(path), found=str(error)) from error
 
     def json(self, name: str) -> JSON:
         """The value of ``name.json``."""
@@ -137,8 +142,10 @@ class Artifact:
             return
         path, (size, expected) = self.directory / name, self.manifest.files[name]
         try:
-            if path.is_symlink():
-                raise CorruptionError("a symbolic link in an artifact", where=str(path))
+            above = itertools.takewhile(lambda folder: folder != self.directory, path.parents)
+            for place in (path, *above):
+                if place.is_symlink():
+                    raise CorruptionError("a symbolic link in an artifact", where=str(place))
             with open(path, "rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:

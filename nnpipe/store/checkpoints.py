@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from nnpipe.store.durable import write_file
 
 if TYPE_CHECKING:
     import numpy as np
+
+    State = tuple[dict[str, np.ndarray], JSON]
 
 KEPT = 2
 
@@ -28,17 +30,18 @@ class DiskCheckpoints:
         self.directory, self.interval = directory, interval
         self._next = time.monotonic() + min(1.0, interval)
 
-    def load(self) -> tuple[dict[str, np.ndarray], JSON] | None:
-        """The newest state whose bytes are those that were written, or None."""
-        from safetensors.numpy import load
+    @property
+    def scratch(self) -> Path:
+        """A folder for files under way that states tell of; it goes when they go."""
+        return self.directory / "scratch"
 
-        for path in reversed(self._files()):
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() == path.stem.rpartition("-")[2]:
-                tensors = dict(load(data))
-                document = tensors.pop("document")
-                return tensors, json.loads(document.tobytes())
-        return None
+    def load(self) -> State | None:
+        """The newest state whose bytes are those that were written, or None."""
+        return next(self.newest_first(), None)
+
+    def newest_first(self) -> Iterator[State]:
+        """Every state whose bytes are those that were written: for whoever may have to do with an older one."""
+        return (state for path in reversed(self._files()) if (state := _read(path)))
 
     def save(self, tensors: Mapping[str, np.ndarray], document: JSON) -> None:
         """Keep a state; older ones go only when this one is whole."""
@@ -61,3 +64,18 @@ class DiskCheckpoints:
 
     def _files(self) -> list[Path]:
         return sorted(self.directory.glob("checkpoint-*.safetensors"))
+
+
+def _read(path: Path) -> State | None:
+    """The state in a file; None if it cannot be read, or is not what was written."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != path.stem.rpartition("-")[2]:
+            return None
+        tensors = dict(load(data))
+        return tensors, json.loads(tensors.pop("document").tobytes())
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None

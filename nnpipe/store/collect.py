@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnpipe.store.durable import explained, make_directory
-from nnpipe.store.lease import WEEK, began, held, leases
+from nnpipe.store.lease import WEEK, began, leases
+from nnpipe.store.locks import held
 
 if TYPE_CHECKING:
     from nnpipe.store.canonical import JSON

@@ -77,6 +77,15 @@ def flush_tree(directory: Path) -> None:
         flush_directory(Path(folder))
 
 
+def flush(path: Path) -> None:
+    """Flush a file or everything in a directory, and the entry that names it."""
+    if path.is_dir():
+        flush_tree(path)
+    else:
+        _flush(path, os.O_RDONLY)
+    flush_directory(path.parent)
+
+
 def flush_directory(path: Path) -> None:
     """Flush the entries of a directory."""
     _flush(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,22 +1,25 @@
-"""Files of arrays in HDF5, contiguous and uncompressed, so that any row can be read without its neighbours."""
+"""Files of arrays in HDF5, contiguous and uncompressed, so that any row can be read without its neighbours.
+
+HDF5 lays a file out and closes it; rows are then written in their places past the library. So nothing but rows changes
+while they come in, a process that dies meanwhile leaves a file that can be gone on with, and a full disk is an ordinary
+OSError (HDF5 2.0 crashes when it closes a data set whose last rows it cannot write).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 import numpy as np
+from h5py import h5d, h5p
 
 from nnpipe.errors import CorruptionError
 from nnpipe.store.canonical import JSON
-
-# The usual driver, but rows are written at once and not when a data set is closed: there a full disk cannot be told as
-# an error, and HDF5 2.0 crashes.
-UNBUFFERED = "nnpipe-unbuffered"
-h5py.register_driver(UNBUFFERED, lambda access: access.set_sieve_buf_size(0))
 
 
 class Hdf5Arrays:
@@ -24,17 +27,19 @@ class Hdf5Arrays:
 
     def __init__(self, file: h5py.File, path: Path) -> None:
         self._file, self._path = file, path
+        self._descriptor: int | None = None  # for writing rows
 
     @classmethod
     def open(cls, path: Path) -> Hdf5Arrays:
-        try:
-            return cls(h5py.File(path, "r"), path)
-        except OSError as error:
-            raise CorruptionError("not a readable HDF5 file", where=str(path), found=str(error)) from error
+        return cls(_opened(path), path)
 
     @classmethod
     def create(cls, path: Path) -> Hdf5Arrays:
-        return cls(h5py.File(path, "x", driver=UNBUFFERED), path)
+        return cls(h5py.File(path, "x"), path)
+
+    @classmethod
+    def reopen(cls, path: Path) -> Hdf5Arrays:
+        return cls(_opened(path), path)
 
     def names(self) -> list[str]:
         return sorted(self._file)
@@ -46,6 +51,9 @@ class Hdf5Arrays:
         found: np.dtype = self._dataset(name).dtype
         return found
 
+    def step(self, name: str) -> int:
+        return 1
+
     def attributes(self) -> dict[str, JSON]:
         return {name: json.loads(text) for name, text in self._file.attrs.items()}
 
@@ -53,23 +61,85 @@ class Hdf5Arrays:
         return np.asarray(self._dataset(name)[start:stop])
 
     def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self._file.create_dataset(name, shape=shape, dtype=dtype)
+        if self._file.mode == "r":
+            self._file.close()
+            self._file = h5py.File(self._path, "r+")
+        creation = h5p.create(h5p.DATASET_CREATE)
+        creation.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        creation.set_fill_time(h5d.FILL_TIME_NEVER)
+        self._file.create_dataset(name, shape=shape, dtype=dtype, dcpl=creation)
 
     def write(self, name: str, start: int, values: np.ndarray) -> None:
-        self._dataset(name)[start : start + len(values)] = values
+        if not values.size:
+            return
+        self._settle()
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_WRONLY)
+        data = values.reshape(-1).view(np.uint8).data
+        place = self._dataset(name).id.get_offset() + start * (values.nbytes // len(values))
+        while data:
+            written = os.pwrite(self._descriptor, data, place)
+            data, place = data[written:], place + written
+
+    def layout(self) -> JSON:
+        """What tells of the file without its rows: the stretches of bytes between them, and their digest."""
+        self._settle()
+        found = [self._dataset(name).id for name in self.names()]
+        taken = sorted((d.get_offset(), d.get_offset() + d.get_storage_size()) for d in found if d.get_storage_size())
+        starts, stops = [0, *(stop for _, stop in taken)], [*(start for start, _ in taken), os.path.getsize(self._path)]
+        between = [[start, stop] for start, stop in zip(starts, stops, strict=True)]
+        return {"between": between, "sha256": _digest_of(self._path, between)}
 
     def set_attributes(self, attributes: Mapping[str, JSON]) -> None:
-        for name, value in attributes.items():
-            self._file.attrs[name] = json.dumps(value, sort_keys=True)
+        self._file.close()
+        with h5py.File(self._path, "r+") as file:
+            for name, value in attributes.items():
+                file.attrs[name] = json.dumps(value, sort_keys=True)
+        self._file = _opened(self._path)
 
     def close(self) -> None:
         self._file.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _settle(self) -> None:
+        """End the making of a file: it is laid out, and from now on open for reading as far as HDF5 knows."""
+        if self._file.mode == "r+":
+            self._file.close()
+            self._file = _opened(self._path)
 
     def _dataset(self, name: str) -> h5py.Dataset:
-        found = _own_member(self._file, name, self._path)
-        if not isinstance(found, h5py.Dataset):
+        place: object = self._file
+        for part in name.strip("/").split("/"):
+            if not isinstance(place, h5py.Group):
+                raise CorruptionError("not a data set of this file", where=f"{self._path}:{name}")
+            place = _own_member(place, part, self._path)
+        if not isinstance(place, h5py.Dataset):
             raise CorruptionError("not a data set of this file", where=f"{self._path}:{name}")
-        return found
+        return place
+
+
+def keeps_layout(path: Path, layout: JSON) -> bool:
+    """Whether a file is still laid out as ``Hdf5Arrays.layout`` told; HDF5 does not look at it."""
+    between: list[list[int]] = layout["between"]
+    return path.stat().st_size == between[-1][1] and _digest_of(path, between) == layout["sha256"]
+
+
+def _digest_of(path: Path, stretches: list[list[int]]) -> str:
+    state = hashlib.sha256()
+    with open(path, "rb") as file:
+        for start, stop in stretches:
+            file.seek(start)
+            state.update(file.read(stop - start))
+    return state.hexdigest()
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise CorruptionError("not a readable HDF5 file", where=str(path), found=str(error)) from error
 
 
 @dataclass(frozen=True)

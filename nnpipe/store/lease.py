@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnpipe.store.durable import explained, make_directory
+from nnpipe.store.locks import held
 
 if TYPE_CHECKING:
     from nnpipe.store.store import Store
@@ -45,14 +46,3 @@ def leases(store: Store, now: float) -> Iterator[tuple[Path, bool]]:
 def began(run: str) -> float:
     """When a run began (seconds since the epoch): its name tells, whatever became of the times of its files."""
     return datetime.strptime(run[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp()
-
-
-def held(path: Path) -> bool:
-    """Whether somebody holds a lock right now."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True

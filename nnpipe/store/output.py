@@ -17,7 +17,8 @@ from nnpipe.store.canonical import JSON, canonical_json, digest
 if TYPE_CHECKING:
     import numpy as np
 
-    from nnpipe.store.arrays import ArrayFormat, ArrayWriter
+    from nnpipe.store.array_writer import ArrayWriter
+    from nnpipe.store.arrays import ArrayFormat
 
 
 class Output:
@@ -33,11 +34,15 @@ class Output:
         self.parts: dict[str, str] = {}
 
     @contextmanager
-    def arrays(self, name: str, kind: ArrayFormat = "hdf5") -> Iterator[ArrayWriter]:
-        """Stream named arrays into ``name.h5`` or ``name.zarr``; content does not depend on which."""
-        from nnpipe.store.arrays import SUFFIXES, ArrayWriter
+    def arrays(self, name: str, kind: ArrayFormat = "hdf5", scratch: Path | None = None) -> Iterator[ArrayWriter]:
+        """Stream named arrays into ``name.h5`` or ``name.zarr``; content does not depend on which.
 
-        with ArrayWriter(self.directory / f"{name}{SUFFIXES[kind]}", kind) as writer:
+        scratch: a folder that outlives this output, for a file whose writing can be resumed.
+        """
+        from nnpipe.store.array_writer import ArrayWriter
+        from nnpipe.store.arrays import SUFFIXES
+
+        with ArrayWriter(self.directory / f"{name}{SUFFIXES[kind]}", kind, scratch) as writer:
             yield writer
         self.parts[name] = writer.content
 

@@ -11,22 +11,23 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
-from nnpipe.errors import CorruptionError, Interrupted, StoreError
+from nnpipe.errors import CorruptionError, StoreError
 from nnpipe.store.artifact import MANIFEST, Artifact, Manifest
 from nnpipe.store.canonical import JSON, canonical_json
-from nnpipe.store.durable import explained, make_directory, move_directory, read_json, write_file
+from nnpipe.store.durable import explained, flush_tree, make_directory, move_directory, read_json, write_file
+from nnpipe.store.locks import Locks
 from nnpipe.store.memo import Memo
 from nnpipe.store.output import Output
 from nnpipe.store.refs import Refs
 from nnpipe.store.runs import Runs
 
 FORMAT = "nnpipe-store/1"
-WAIT = 0.5  # seconds between two looks at whether to go on waiting for a lock
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Store:
         self.refs = Refs(root / "refs")
         self.runs = Runs(root / "runs")
         self.memo = Memo(root / "memo.json")
+        self._locks = Locks(root / "locks")
         mark = root / "format.json"
         # Looked for before the mark, as another process may be making the store; a dead one leaves half a mark.
         strangers = root.is_dir() and any(not e.name.startswith((".gitignore", ".format.json")) for e in root.iterdir())
@@ -147,47 +149,15 @@ class Store:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    @contextmanager
     def lock(
         self,
         key: str,
         stopping: Event | None = None,
         owner: str = "somebody",
         waiting: Callable[[str], None] = lambda _: None,
-    ) -> Iterator[None]:
-        """Hold ``key`` alone, among threads and processes; released by the system when its owner dies.
-
-        stopping: gives up the wait for another owner.
-        owner: what others are told who wait for us.
-        waiting: is told once whom we wait for, if we have to.
-
-        Raises:
-            Interrupted: ``stopping`` was set while waiting.
-        """
-        from filelock import FileLock, Timeout
-
-        with explained(self.root / "locks"):
-            make_directory(self.root / "locks")
-        lock, sign = FileLock(self.root / "locks" / f"{key}.lock"), self.root / "locks" / f"{key}.owner"
-        told = False
-        while True:
-            try:
-                lock.acquire(timeout=WAIT)
-                break
-            except Timeout:
-                if not told:
-                    waiting(sign.read_text() if sign.exists() else "somebody")
-                    told = True
-                if stopping is not None and stopping.is_set():
-                    raise Interrupted(f"stopped while another process computes {key[:12]}") from None
-        try:
-            with suppress(OSError):  # a word for those who wait; nothing depends on it
-                sign.write_text(owner)
-            yield
-        finally:
-            with suppress(OSError):
-                sign.unlink()
-            lock.release()
+    ) -> AbstractContextManager[None]:
+        """Hold ``key`` alone, among threads and processes: see ``Locks.hold``."""
+        return self._locks.hold(key, stopping, owner, waiting)
 
     @contextmanager
     def gate(self) -> Iterator[None]:
@@ -197,24 +167,15 @@ class Store:
 
     def busy(self, key: str) -> bool:
         """Whether somebody is at work on ``key`` right now."""
-        from filelock import FileLock, Timeout
-
-        path = self.root / "locks" / f"{key}.lock"
-        if not path.exists():
-            return False
-        try:
-            with FileLock(path, timeout=0):
-                return False
-        except Timeout:
-            return True
+        return self._locks.busy(key)
 
     def workplace(self, key: str) -> Path:
-        """The directory of a stage under way: its checkpoints, and its output until it is committed."""
+        """The directory of a stage under way: its checkpoints, files they tell of, its output until it is committed."""
         return self.root / "work" / key
 
     @contextmanager
     def output(self, key: str) -> Iterator[Output]:
-        """A fresh output for ``key``; whatever was not committed is removed."""
+        """A fresh output for ``key``; whatever was not committed is removed, but for checkpoints and what they need."""
         directory = self.workplace(key) / f"output-{uuid.uuid4().hex}"
         with explained(directory):
             for abandoned in self.workplace(key).glob("output-*"):
@@ -223,9 +184,8 @@ class Store:
         try:
             yield Output(directory)
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
-            with suppress(OSError):  # not there, or not empty: it holds checkpoints
-                self.workplace(key).rmdir()
+            resumable = any(self.workplace(key).glob("checkpoint-*"))
+            shutil.rmtree(directory if resumable else self.workplace(key), ignore_errors=True)
 
     def reuse(self, key: str) -> Record | None:
         """``find`` for whoever goes on to use the artifact: from now on it counts as just made, and so stays."""
@@ -239,7 +199,9 @@ class Store:
 
     def commit(self, output: Output, key: str, stage: str, recipe: JSON, made: JSON) -> Record:
         """Make an artifact of ``output``, and then the recipe that finds it; scratch work of the stage goes."""
-        manifest = Manifest(stage, output.content(), output.parts, _files(output.directory), output.summary)
+        with explained(output.directory):
+            files = _flush_and_hash(output.directory)
+        manifest = Manifest(stage, output.content(), output.parts, files, output.summary)
         data = canonical_json(manifest.to_json())
         id = hashlib.sha256(data).hexdigest()  # noqa: A001
         with explained(output.directory):
@@ -271,11 +233,17 @@ class Store:
         return self.root / "recipes" / key[:2] / f"{key}.json"
 
 
-def _files(directory: Path) -> dict[str, tuple[int, str]]:
-    found = {}
-    for path in sorted(directory.rglob("*")):
-        if path.is_file():
-            with open(path, "rb") as file:
-                name = path.relative_to(directory).as_posix()
-                found[name] = (path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
-    return found
+def _flush_and_hash(directory: Path) -> dict[str, tuple[int, str]]:
+    """Size and SHA-256 of every file, which is flushed meanwhile: the disk and the processor both have to do."""
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    with ThreadPoolExecutor() as pool:
+        flushed = pool.submit(flush_tree, directory)
+        names = [path.relative_to(directory).as_posix() for path in paths]
+        files = dict(zip(names, pool.map(_size_and_digest, paths), strict=True))
+        flushed.result()
+    return files
+
+
+def _size_and_digest(path: Path) -> tuple[int, str]:
+    with open(path, "rb") as file:
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()

@@ -36,3 +36,13 @@ def test_they_do_not_depend_on_how_the_rows_arrive() -> None:
     rows = np.random.default_rng(1).normal(size=(20_000, 30)).astype(np.float32)
     first = statistics(rows, 20_000)
     assert all(statistics(rows, step) == first for step in (1_234, 77, 9_999))
+
+
+def test_they_go_on_from_a_state_with_the_same_bits() -> None:
+    rows = np.random.default_rng(1).normal(size=(20_000, 30)).astype(np.float32)
+    for place in (1, 9_000, 19_999):
+        first, second = RunningStatistics((30,)), RunningStatistics((30,))
+        first.add(rows[:place])
+        second.resume(first.state())
+        second.add(rows[place:])
+        assert second.to_json() == statistics(rows, 20_000)

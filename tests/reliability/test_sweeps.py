@@ -48,6 +48,11 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(folder: str) -> 
     assert ", 0 failures" in told
 
 
+def test_an_ingestion_killed_at_random_moments_ends_with_the_same_bits(folder: str) -> None:
+    options = ("--kills", "2", "--longest", "1.5", "--seed", "1", "--where", folder)
+    assert ", 0 failures" in sweep("kill_sweep", "--spec", "reading", *options)
+
+
 @pytest.mark.parametrize("kind", ["EIO", "ENOSPC", "kill", "power"])
 def test_a_fault_in_any_write_leaves_a_sound_store(kind: str, folder: str) -> None:
     told = sweep("fault_sweep", "--kinds", kind, "--first", "3", "--stride", "23", "--where", folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -10,10 +12,10 @@ import pytest
 import zarr
 
 from nnpipe.errors import CorruptionError, StoreError
+from nnpipe.store.array_writer import ArrayWriter
 from nnpipe.store.arrays import (
     SUFFIXES,
     ArrayFormat,
-    ArrayWriter,
     array_digest,
     blocks,
     content_digest,
@@ -148,3 +150,49 @@ def test_what_is_neither_hdf5_nor_zarr_is_refused(tmp_path: Path) -> None:
     for name in ("data.h5", "data.zarr"):
         with pytest.raises(CorruptionError, match="not a readable"):
             open_arrays(tmp_path / name)
+
+
+WRITE = """\
+import sys
+from pathlib import Path
+import numpy as np
+import zarr
+from nnpipe.store.array_writer import ArrayWriter
+
+zarr.config.set({"threading.max_workers": int(sys.argv[2]), "async.concurrency": int(sys.argv[2])})
+values = np.random.default_rng(0).integers(0, 4, (3000, 3000), dtype=np.uint8)
+with ArrayWriter(Path(sys.argv[1]), "zarr") as writer:
+    writer.allocate("X", values.shape, values.dtype)
+    writer.append("X", values)
+    writer.attributes = {"a": 1}
+"""
+
+
+def test_the_bytes_of_a_zarr_directory_do_not_depend_on_threads_or_process(tmp_path: Path) -> None:
+    """Two processes, as zarr has one pool of threads a process."""
+    found = []
+    for threads in ("1", "8"):
+        place = tmp_path / threads
+        subprocess.run([sys.executable, "-c", WRITE, place, threads], check=True)
+        found.append({file.relative_to(place): file.read_bytes() for file in place.rglob("*") if file.is_file()})
+    assert found[0] == found[1]
+    assert len(found[0]) == 2 + 3
+
+
+def test_zeros_are_chunks_like_any_other(tmp_path: Path) -> None:
+    """What is not there cannot be told from what was lost."""
+    with ArrayWriter(tmp_path / "a.zarr", "zarr") as writer:
+        writer.allocate("X", (10, 2), np.float32)
+        writer.append("X", np.zeros((10, 2), np.float32))
+    assert (tmp_path / "a.zarr" / "X" / "c" / "0" / "0").is_file()
+
+
+def test_an_array_may_be_allocated_after_rows_of_another(tmp_path: Path, kind: ArrayFormat) -> None:
+    with ArrayWriter(tmp_path / f"a{SUFFIXES[kind]}", kind) as writer:
+        for name in ("X", "y"):
+            writer.allocate(name, ARRAYS[name].shape, ARRAYS[name].dtype)
+            writer.append(name, ARRAYS[name])
+    assert writer.content == content_digest({name: ARRAYS[name] for name in ("X", "y")}, {})
+    file = open_arrays(tmp_path / f"a{SUFFIXES[kind]}")
+    assert file_digest(file) == writer.content
+    file.close()

@@ -78,15 +78,11 @@ class Arrays(Labelled):
                 )
             classes, targets = self._answer_names(file, path)
         kept = kept_dtype(dtype, f"{path}:{self.images}")
-        return Opened(
-            sizes,
-            shape,
-            kept,
-            value_range(dtype),
-            classes,
-            lambda split: self._blocks(path, split, len(classes)),
-            targets,
-        )
+
+        def blocks(split: str, first: int = 0) -> Iterator[Block]:
+            return self._blocks(path, split, first, len(classes))
+
+        return Opened(sizes, shape, kept, value_range(dtype), classes, blocks, targets)
 
     def _answer_names(self, file: NamedArrays, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names of the classes, or else those of the targets."""
@@ -118,7 +114,7 @@ class Arrays(Labelled):
                 )
         return names
 
-    def _blocks(self, path: Path, split: str, classes: int) -> Iterator[Block]:
+    def _blocks(self, path: Path, split: str, first: int, classes: int) -> Iterator[Block]:
         from nnpipe.datasets.array_files import open_file
         from nnpipe.datasets.examples import checked_blocks
 
@@ -126,10 +122,10 @@ class Arrays(Labelled):
         with open_file(path) as file:
             shape, last = arrangement(file.shape(images), self.layout, f"{path}:{images}")
             rows = block_rows(shape, file.dtype(images).itemsize)
-            stored = file.blocks(images, rows)
+            stored = file.blocks(images, rows, first)
             examples = (block.transpose(0, 3, 1, 2) if last else block.reshape(-1, *shape) for block in stored)
             places = f"{path}:{images}", f"{path}:{labels}"
-            yield from checked_blocks(examples, file.blocks(labels, rows), places, classes)
+            yield from checked_blocks(examples, file.blocks(labels, rows, first), places, classes, first)
 
     def _all_labels(self, file: NamedArrays, path: Path) -> Iterator[np.ndarray]:
         from nnpipe.datasets.examples import checked_labels

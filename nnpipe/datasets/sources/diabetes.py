@@ -29,7 +29,7 @@ class Diabetes(Source):
 
         examples, targets = (array.astype(np.float32) for array in load_diabetes(return_X_y=True, scaled=False))
 
-        def blocks(split: str) -> Iterator[Block]:
-            yield examples, targets[:, None]
+        def blocks(split: str, first: int = 0) -> Iterator[Block]:
+            yield examples[first:], targets[first:, None]
 
         return Opened({"train": len(targets)}, (FEATURES,), np.dtype(np.float32), None, (), blocks, (TARGET,))

@@ -31,8 +31,8 @@ class Digits(Source):
         values, labels = load_digits(return_X_y=True)
         examples = values.astype(np.uint8).reshape(-1, *SHAPE)
 
-        def blocks(split: str) -> Iterator[Block]:
-            for start in range(0, len(labels), ROWS):
+        def blocks(split: str, first: int = 0) -> Iterator[Block]:
+            for start in range(first, len(labels), ROWS):
                 yield examples[start : start + ROWS], labels[start : start + ROWS].astype(np.int64)
 
         return Opened({"train": len(labels)}, SHAPE, np.dtype(np.uint8), (0.0, 16.0), NAMES, blocks)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from nnpipe.datasets.sources.source import Block, Description, Opened, Source
+from nnpipe.datasets.sources.source import Block, Description, Opened, Source, skip_rows
 from nnpipe.spec import problem
 
 if TYPE_CHECKING:
@@ -77,13 +77,16 @@ class Function(Source):
         function, variables, usual = FUNCTIONS[self.function]
         low, high = self.range or usual
 
-        def blocks(split: str) -> Iterator[Block]:
+        def draw() -> Iterator[Block]:
             generator = np.random.Generator(np.random.PCG64(seed))
             for start in range(0, self.samples, ROWS):
                 rows = min(ROWS, self.samples - start)
                 points = generator.uniform(low, high, (rows, variables)).astype(np.float32)
                 values = function(*points.T.astype(np.float64)) + generator.normal(0, self.noise, rows)
                 yield points, values.astype(np.float32)[:, None]
+
+        def blocks(split: str, first: int = 0) -> Iterator[Block]:
+            return skip_rows(draw(), first)
 
         names = (self.function,)
         return Opened({"train": self.samples}, (variables,), np.dtype(np.float32), None, (), blocks, names)

@@ -51,10 +51,10 @@ class ImageFolder(Source):
         size = self.size or _size(listings["train"][names[0]][0])
         shape = (self.channels, *size)
 
-        def blocks(split: str) -> Iterator[Block]:
+        def blocks(split: str, first: int = 0) -> Iterator[Block]:
             images = [(path, names.index(name)) for name, paths in listings[split].items() for path in paths]
             rows = block_rows(shape, 1)
-            for start in range(0, len(images), rows):
+            for start in range(first, len(images), rows):
                 block = images[start : start + rows]
                 examples = np.stack([self._read(path, size) for path, _ in block])
                 yield examples, np.array([label for _, label in block], np.int64)

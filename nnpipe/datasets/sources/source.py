@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
 from pydantic import AfterValidator, Field
 
@@ -36,6 +36,13 @@ ClassNames = Annotated[tuple[str, ...], Field(min_length=2), _without_twins("cla
 TargetNames = Annotated[tuple[str, ...], Field(min_length=1), _without_twins("target", "targets")]
 
 
+class Blocks(Protocol):
+    """Reads a split of a source."""
+
+    def __call__(self, split: str, first: int = 0) -> Iterator[Block]:
+        """Its examples and answers in order, from row ``first`` on, some hundreds or thousands a block."""
+
+
 @dataclass(frozen=True)
 class Description:
     """What can be told of a source before it is read; None where only reading tells.
@@ -57,8 +64,8 @@ class Opened:
     shape, dtype: of one example as it will be kept: uint8 or float32.
     value_range: the smallest and largest value that an example can hold, None where it is not bounded.
     class_names: one a class, in the order of labels 0, 1, ...; empty where the answers are numbers.
-    blocks: from the name of a split to its (examples, answers) in order, some hundreds or thousands a block. Answers
-        are labels, (rows,) int64, or targets, (rows, targets) finite float32.
+    blocks: from the name of a split, and the number of the first row that is wanted, to its (examples, answers).
+        Answers are labels, (rows,) int64, or targets, (rows, targets) finite float32.
     target_names: one a number of a target; empty where the answers are classes.
     """
 
@@ -67,7 +74,7 @@ class Opened:
     dtype: np.dtype
     value_range: tuple[float, float] | None
     class_names: tuple[str, ...]
-    blocks: Callable[[str], Iterator[Block]]
+    blocks: Blocks
     target_names: tuple[str, ...] = ()
 
 
@@ -105,3 +112,11 @@ class Source(Part):
 def block_rows(shape: tuple[int, ...], itemsize: int) -> int:
     """How many examples of ``shape`` make a block of about 4 MB."""
     return max(1, BLOCK_BYTES // max(1, itemsize * math.prod(shape)))
+
+
+def skip_rows(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
+    """``blocks`` without their first ``rows`` rows: for sources that can only begin at the beginning."""
+    for examples, labels in blocks:
+        if rows < len(labels):
+            yield examples[rows:], labels[rows:]
+        rows = max(0, rows - len(labels))

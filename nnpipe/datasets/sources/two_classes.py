@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from nnpipe.datasets.sources.source import Block, Description, Opened, Source
+from nnpipe.datasets.sources.source import Block, Description, Opened, Source, skip_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,13 +37,16 @@ class TwoClasses(Source):
     def open(self, root: Path, seed: int) -> Opened:
         import numpy as np
 
-        def blocks(split: str) -> Iterator[Block]:
+        def draw() -> Iterator[Block]:
             generator = np.random.Generator(np.random.PCG64(seed))
             for start in range(0, self.samples, ROWS):
                 labels = np.arange(start, min(start + ROWS, self.samples), dtype=np.int64) % 2
                 points = _points(self.shape, labels, generator)
                 points += generator.normal(0, self.noise, points.shape)
                 yield (RADIUS * points).astype(np.float32), labels
+
+        def blocks(split: str, first: int = 0) -> Iterator[Block]:
+            return skip_rows(draw(), first)
 
         return Opened({"train": self.samples}, (2,), np.dtype(np.float32), None, ("0", "1"), blocks)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnpipe.store.array_writer import ArrayWriter
 from nnpipe.store.canonical import JSON, digest
 from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.output import Output
@@ -55,15 +56,34 @@ def fill(output: Output, recipe: JSON, checkpoints: DiskCheckpoints | None = Non
     """Fill an output with all kinds of payload, a function of ``recipe`` alone."""
     generator = np.random.default_rng(int(digest("tests/seed", recipe)[:8], 16))
     values = generator.standard_normal((40, 30), dtype=np.float32)
-    if checkpoints is not None:
+    if checkpoints is not None and recipe["inputs"]:
         values = _trained(values, checkpoints)
     output.tensors("model", {"weight": values, "bias": values[0]}, recipe)
-    with output.arrays("data", "hdf5") as writer:
-        writer.allocate("X", (40, 30), np.float32)
-        writer.append("X", values)
+    if checkpoints is not None and not recipe["inputs"]:
+        with output.arrays("data", "hdf5", checkpoints.scratch) as writer:
+            _read(values, writer, checkpoints)
+    else:
+        with output.arrays("data", "hdf5") as writer:
+            writer.allocate("X", values.shape, np.float32)
+            writer.append("X", values)
     output.json("history", [recipe])
     output.file("pictures/one.png", values.tobytes()[:500])
     output.summary["largest"] = float(values.max())
+
+
+def _read(values: np.ndarray, writer: ArrayWriter, checkpoints: DiskCheckpoints) -> None:
+    """Write rows in four parts that go on from the last checkpoint, as ingestion does."""
+    for waiting, document in checkpoints.newest_first():
+        if writer.resume(waiting, document["written"]):
+            done = document["row"]
+            break
+    else:
+        writer.allocate("X", values.shape, np.float32)
+        done = 0
+    for start in range(done, len(values), 10):
+        writer.append("X", values[start : start + 10])
+        waiting, written = writer.state()
+        checkpoints.save(waiting, {"row": start + 10, "written": written})
 
 
 def _trained(values: np.ndarray, checkpoints: DiskCheckpoints) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A seam below the store: the n-th call that changes the disk fails, kills the process, or cuts the power.
 
-Counted are writes to files, fsync, replace, rename, mkdir, unlink and rmdir, as Python makes them; what the libraries
-for HDF5 and safetensors write in C is reached by ``limit_file_size``.
+Counted are writes to files (rows of HDF5 too), fsync, replace, rename, mkdir, unlink and rmdir, as Python makes them;
+what the libraries for HDF5 and safetensors write in C is reached by ``limit_file_size``.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Faults:
         for name in ("replace", "rename", "mkdir", "unlink", "rmdir"):
             setattr(os, name, self._guarded(name, getattr(os, name)))
         os.fsync = self._guarded("fsync", self._note_flushed)
+        os.pwrite = self._pwrite
         builtins.open = io.open = self._open  # type: ignore[assignment]
 
     @property
@@ -71,6 +72,10 @@ class Faults:
         opened = _open(file, mode, *arguments, **options)
         inside = not isinstance(file, int) and Path(os.fspath(file)).is_relative_to(self.home)
         return TornFile(opened, self) if inside and mode[0] in "wxa" else opened
+
+    def _pwrite(self, descriptor: int, data: Any, place: int) -> int:
+        self.point("pwrite", descriptor, lambda: _pwrite(descriptor, data[: len(data) // 2], place))
+        return _pwrite(descriptor, data, place)
 
     # -- power cuts ------------------------------------------------------------------------------------------
 
@@ -124,7 +129,7 @@ def limit_file_size(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-_open, _unlink, _rmdir = builtins.open, os.unlink, os.rmdir
+_open, _unlink, _rmdir, _pwrite = builtins.open, os.unlink, os.rmdir, os.pwrite
 
 
 def _remove(path: Path) -> None:

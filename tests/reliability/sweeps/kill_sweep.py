@@ -29,7 +29,7 @@ from nnpipe.store.store import Store
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--spec", action="append", choices=[*real_graph.SPECS], help="(default: all)")
+    parser.add_argument("--spec", action="append", choices=[*real_graph.SPECS], help="(default: rbm and autoencoder)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--longest", type=float, default=0.8, metavar="SECONDS", help="that a process may live")
     parser.add_argument("--where", type=Path, help="folder for the stores (default: a temporary one)")
@@ -38,7 +38,7 @@ def main() -> int:
     began, moments = time.monotonic(), random.Random(options.seed)
     real_graph.load()
     with tempfile.TemporaryDirectory(dir=options.where) as folder:
-        sweep = Sweep(Path(folder), options.spec or list(real_graph.SPECS))
+        sweep = Sweep(Path(folder), options.spec or list(real_graph.DEFAULT))
         print(f"uninterrupted: {sweep.seconds:.1f} s, {len(sweep.expected)} stages", flush=True)
         while sweep.kills < options.kills:
             sweep.lap(moments, options.longest, options.kills)

@@ -6,6 +6,7 @@ python tests/reliability/sweeps/throughput.py --megabytes 256
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import resource
 import sys
@@ -19,10 +20,11 @@ import numpy as np
 from cheap_graph import open_store
 
 from nnpipe.store.arrays import ArrayFormat, file_digest
+from nnpipe.store.durable import flush
 from nnpipe.store.store import Store
 
 KEY = "ab" * 32
-ROWS, WIDTH = 256, 1024  # a block of 1 MiB of float32
+ROWS, WIDTH = 1024, 1024  # a block of 4 MiB of float32, as ingestion makes them
 T = TypeVar("T")
 
 
@@ -40,14 +42,19 @@ def main() -> int:
 def measure(store: Store, megabytes: int, kind: ArrayFormat) -> None:
     """Print MB/s of each step and the peak memory."""
     generator = np.random.default_rng(0)  # numbers that do not compress
-    blocks = [generator.standard_normal((ROWS, WIDTH), dtype=np.float32) for _ in range(8)]
+    blocks = [generator.standard_normal((ROWS, WIDTH), dtype=np.float32) for _ in range(4)]
     before = _peak()
+    state = hashlib.sha256()
+    _timed("(SHA-256 alone)", megabytes, lambda: [state.update(blocks[n % 4].data) for n in range(megabytes // 4)])
+    _timed("(written as a plain file)", megabytes, lambda: _write_plain(store.root / "plain", blocks, megabytes // 4))
+    _timed("(and flushed)", megabytes, lambda: flush(store.root / "plain"))
+    (store.root / "plain").unlink()
     with store.output(KEY) as output:
 
         def write() -> None:
             with output.arrays("data", kind) as writer:
-                writer.allocate("X", (ROWS * megabytes, WIDTH), np.float32)
-                for number in range(megabytes):
+                writer.allocate("X", (ROWS * (megabytes // 4), WIDTH), np.float32)
+                for number in range(megabytes // 4):
                     writer.append("X", blocks[number % len(blocks)])
 
         _timed("written and its content hashed", megabytes, write)
@@ -57,6 +64,12 @@ def measure(store: Store, megabytes: int, kind: ArrayFormat) -> None:
     _timed("content hashed from the file", megabytes, lambda: file_digest(artifact.arrays("data")))
     peak = _peak()
     print(f"peak memory {peak:.0f} MB, {peak - before:.0f} MB above imports and data; {os.cpu_count()} cores")
+
+
+def _write_plain(path: Path, blocks: list[np.ndarray], count: int) -> None:
+    with open(path, "wb", buffering=0) as file:
+        for number in range(count):
+            file.write(blocks[number % len(blocks)].data)
 
 
 def _commit(store: Store, output: object) -> str:
