@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nnpipe.store.arrays import ArrayFile
 from nnpipe.store.artifact import Artifact
+
+if TYPE_CHECKING:
+    from nnpipe.store.arrays import ArrayFile
 
 SAMPLES = 4  # images of each class
 SPLITS = ("train", "validation", "test")
