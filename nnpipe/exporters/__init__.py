@@ -1,25 +1,22 @@
 """The formats that a trained network can leave in. A new one is a file here and a member of ``AnyExporter``."""
 
-from __future__ import annotations
-
-from typing import Annotated, get_args
-
-from pydantic import Field
+from typing import Annotated
 
 from nnpipe.errors import UsageError, nearest
 from nnpipe.exporters.exporter import Exporter
-from nnpipe.exporters.keras_h5 import KerasH5
-from nnpipe.exporters.onnx import Onnx
-from nnpipe.exporters.safetensors import Safetensors
-from nnpipe.exporters.torch_export import TorchExport
-from nnpipe.exporters.weights_h5 import WeightsH5
+from nnpipe.spec import Components, members
 
 AnyExporter = Annotated[
-    KerasH5 | Onnx | TorchExport | Safetensors | WeightsH5,
-    Field(discriminator="kind"),
+    Exporter,
+    Components(
+        __name__,
+        keras_h5="KerasH5",
+        onnx="Onnx",
+        torch_export="TorchExport",
+        safetensors="Safetensors",
+        weights_h5="WeightsH5",
+    ),
 ]
-
-EVERY: dict[str, Exporter] = {member().kind: member() for member in get_args(get_args(AnyExporter)[0])}
 
 
 def find_exporter(kind: str) -> Exporter:
@@ -28,20 +25,10 @@ def find_exporter(kind: str) -> Exporter:
     Raises:
         UsageError: there is none of that name.
     """
-    if kind not in EVERY:
-        expected = "one of " + ", ".join(EVERY)
-        raise UsageError(f"no export format {kind!r}", expected=expected, found=kind, hint=nearest(kind, EVERY))
-    return EVERY[kind]
-
-
-__all__ = [
-    "EVERY",
-    "AnyExporter",
-    "Exporter",
-    "KerasH5",
-    "Onnx",
-    "Safetensors",
-    "TorchExport",
-    "WeightsH5",
-    "find_exporter",
-]
+    every = {member.model_fields["kind"].default: member for member in members(AnyExporter)}
+    if kind not in every:
+        expected = "one of " + ", ".join(every)
+        raise UsageError(f"no export format {kind!r}", expected=expected, found=kind, hint=nearest(kind, every))
+    found = every[kind]()
+    assert isinstance(found, Exporter)
+    return found

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnpipe.exporters.exporter import Exporter, document
-from nnpipe.exporters.keras_layers import INPUT, KerasLayer, keras_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nnpipe.exporters.exporter import Run
+    from nnpipe.exporters.keras_layers import KerasLayer
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
@@ -35,6 +35,7 @@ class KerasH5(Exporter):
         """
         import numpy as np
 
+        from nnpipe.exporters.keras_layers import keras_layers
         from nnpipe.store.hdf5 import Group, write_tree
 
         layers = keras_layers(network)
@@ -54,6 +55,8 @@ class KerasH5(Exporter):
 
 def _model_config(network: Network, layers: list[KerasLayer]) -> dict[str, Any]:
     """A Sequential model where each layer reads the one before it, else a Functional one."""
+    from nnpipe.exporters.keras_layers import INPUT, KerasLayer
+
     shape = network.input_shape
     inputs = [*shape[1:], shape[0]] if len(shape) == 3 else list(shape)
     first = KerasLayer(INPUT, "InputLayer", {"name": INPUT, "batch_shape": [None, *inputs], "dtype": "float32"}, {}, ())

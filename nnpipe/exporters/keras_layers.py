@@ -13,20 +13,18 @@ from typing import TYPE_CHECKING, Any
 from nnpipe.errors import StageError
 from nnpipe.exporters.exporter import weights
 from nnpipe.models.activations import LEAK
-from nnpipe.models.layers import (
-    ActivationLayer,
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool2d,
-    GlobalMaxPool2d,
-    MaxPool2d,
-    Reshape,
-    Residual,
-)
+from nnpipe.models.layers.activation import ActivationLayer
+from nnpipe.models.layers.avg_pool2d import AvgPool2d
+from nnpipe.models.layers.batch_norm import BatchNorm
+from nnpipe.models.layers.conv2d import Conv2d
+from nnpipe.models.layers.dense import Dense
+from nnpipe.models.layers.dropout import Dropout
+from nnpipe.models.layers.flatten import Flatten
+from nnpipe.models.layers.global_average_pool2d import GlobalAveragePool2d
+from nnpipe.models.layers.global_max_pool2d import GlobalMaxPool2d
+from nnpipe.models.layers.max_pool2d import MaxPool2d
+from nnpipe.models.layers.reshape import Reshape
+from nnpipe.models.layers.residual import Residual
 
 if TYPE_CHECKING:
     import numpy as np

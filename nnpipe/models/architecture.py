@@ -9,8 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from nnpipe.models.activations import Activation
-from nnpipe.models.layers import AnyLayer, Custom, Dense, Residual
+from nnpipe.models.layers import AnyLayer
+from nnpipe.models.layers.custom import Custom
+from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape, ShapeError
+from nnpipe.models.layers.residual import Residual
 from nnpipe.spec import Part, Shorthand
 
 

@@ -21,7 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeGuard
 
-from nnpipe.models.layers import Custom
+from nnpipe.models.layers.custom import Custom
 from nnpipe.models.own_modules import imported_names, parse, reached
 from nnpipe.pipeline.graph import Stage
 from nnpipe.spec import Part

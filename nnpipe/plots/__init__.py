@@ -1,52 +1,30 @@
-"""The list of pictures: a new one is a file beside these, a member of ``AnyPicture`` and a place in ``EVERY``."""
-
-from __future__ import annotations
+"""The list of pictures: a new one is a file beside these and a line in ``AnyPicture``, in the order of a report."""
 
 from typing import Annotated
 
-from pydantic import Field
-
-from nnpipe.plots.confusion_matrix import ConfusionMatrix
-from nnpipe.plots.decision_boundary import DecisionBoundary
-from nnpipe.plots.examples import Examples
-from nnpipe.plots.filters import Filters
-from nnpipe.plots.fitted_function import FittedFunction
-from nnpipe.plots.gradient_flow import GradientFlow
-from nnpipe.plots.learning_curves import LearningCurves
-from nnpipe.plots.picture import Drawing, Picture, Pretrained, Subject
-from nnpipe.plots.predicted_vs_true import PredictedVsTrue
-from nnpipe.plots.pretrained_filters import PretrainedFilters
-from nnpipe.plots.pretraining_curves import PretrainingCurves
-from nnpipe.plots.reliability_diagram import ReliabilityDiagram
-
-AnyPicture = Annotated[
-    LearningCurves
-    | GradientFlow
-    | ConfusionMatrix
-    | ReliabilityDiagram
-    | PredictedVsTrue
-    | FittedFunction
-    | DecisionBoundary
-    | Examples
-    | Filters
-    | PretrainedFilters
-    | PretrainingCurves,
-    Field(discriminator="kind"),
-]
+from nnpipe.plots.picture import Picture
+from nnpipe.spec import Components, members
 
 # In the order a report shows them: how it went, how good it is, what it looks like inside.
-EVERY: tuple[Picture, ...] = (
-    LearningCurves(),
-    GradientFlow(),
-    ConfusionMatrix(),
-    ReliabilityDiagram(),
-    PredictedVsTrue(),
-    FittedFunction(),
-    DecisionBoundary(),
-    Examples(),
-    Filters(),
-    PretrainedFilters(),
-    PretrainingCurves(),
-)
+AnyPicture = Annotated[
+    Picture,
+    Components(
+        __name__,
+        learning_curves="LearningCurves",
+        gradient_flow="GradientFlow",
+        confusion_matrix="ConfusionMatrix",
+        reliability_diagram="ReliabilityDiagram",
+        predicted_vs_true="PredictedVsTrue",
+        fitted_function="FittedFunction",
+        decision_boundary="DecisionBoundary",
+        examples="Examples",
+        filters="Filters",
+        pretrained_filters="PretrainedFilters",
+        pretraining_curves="PretrainingCurves",
+    ),
+]
 
-__all__ = ["EVERY", "AnyPicture", "Drawing", "Picture", "Pretrained", "Subject"]
+
+def every_picture() -> tuple[Picture, ...]:
+    """One of each, with its default options."""
+    return tuple(picture for member in members(AnyPicture) if isinstance(picture := member(), Picture))

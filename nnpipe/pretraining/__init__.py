@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from nnpipe.pretraining.autoencoder import Autoencoder
-from nnpipe.pretraining.rbm import Rbm
+from nnpipe.pretraining.method import Method
+from nnpipe.spec import Components
 
 AnyMethod = Annotated[
-    Rbm | Autoencoder,
-    Field(discriminator="kind"),
+    Method,
+    Components(
+        __name__,
+        rbm="Rbm",
+        autoencoder="Autoencoder",
+    ),
 ]
-
-__all__ = ["AnyMethod", "Autoencoder", "Rbm"]

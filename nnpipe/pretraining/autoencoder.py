@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from nnpipe.models.layers import Dense
+from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining.method import Method
 from nnpipe.spec import problem
 

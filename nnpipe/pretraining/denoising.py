@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nnpipe.models.activations import activation_function
-from nnpipe.models.layers import Dense
+from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining.autoencoder import Corruption, ReconstructionLoss
 from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, logit_bias
 from nnpipe.training.seeds import generator

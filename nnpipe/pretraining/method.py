@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from nnpipe.models.layers import Dense
+from nnpipe.models.layers.dense import Dense
 from nnpipe.spec import Part
 
 if TYPE_CHECKING:

@@ -7,13 +7,16 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from nnpipe.models.architecture import Model
-from nnpipe.models.layers import Dense, Dropout, Flatten
+from nnpipe.models.layers.dense import Dense
+from nnpipe.models.layers.dropout import Dropout
+from nnpipe.models.layers.flatten import Flatten
 from nnpipe.models.layers.layer import ShapeError
 from nnpipe.pretraining import AnyMethod
 from nnpipe.pretraining.method import Method
 from nnpipe.spec import Part, Shorthand, problem
-from nnpipe.training.optimizers import AnyOptimizer, Sgd
+from nnpipe.training.optimizers import AnyOptimizer
 from nnpipe.training.optimizers.optimizer import Optimizer, check_schedules
+from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.schedules import AnySchedule
 
 PROBABILITIES = ("sigmoid", "softmax")  # activations between 0 and 1

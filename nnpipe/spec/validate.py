@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from nnpipe.errors import NnpipeError, SpecError, nearest
+from nnpipe.spec.components import STRICT
 from nnpipe.spec.document import Document, describe
 from nnpipe.spec.part import Part, Path
 
@@ -54,7 +55,7 @@ def validate(kind: type[P], document: Document, context: Mapping[str, Any] | Non
         found = describe(document.data)
         raise SpecError([NnpipeError("not a spec", where=document.name, expected="a mapping", found=found)])
     try:
-        return kind.model_validate(_frozen(document.data), strict=True, context=context)
+        return kind.model_validate(_frozen(document.data), strict=True, context={**(context or {}), STRICT: True})
     except ValidationError as error:
         raise SpecError(_problems(error, document)) from None
 

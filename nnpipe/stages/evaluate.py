@@ -13,7 +13,8 @@ from nnpipe.spec import Part
 from nnpipe.stages.finetune import class_counts
 from nnpipe.stages.splits import read_split
 from nnpipe.stages.work import Work
-from nnpipe.training.losses import AnyLossOrKind, CrossEntropy
+from nnpipe.training.losses import AnyLossOrKind
+from nnpipe.training.losses.cross_entropy import CrossEntropy
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from nnpipe.errors import StageError
-from nnpipe.models.layers import Dense
+from nnpipe.models.layers.dense import Dense
 from nnpipe.models.scaling import Scaling, ScalingKind, resolve_scaling
 from nnpipe.pretraining import AnyMethod
 from nnpipe.spec import Part

@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from nnpipe.errors import StageError
 from nnpipe.models.architecture import Model
-from nnpipe.plots import EVERY, AnyPicture
+from nnpipe.plots import AnyPicture, every_picture
 from nnpipe.plots.picture import Picture, Pretrained, Subject
 from nnpipe.spec import Part
 from nnpipe.stages.work import Work
@@ -36,7 +36,7 @@ class Visualize(Part):
     def _every_picture_where_none_is_named(cls, data: Any) -> Any:
         # They are written out so that the code of each of them counts as code of this stage.
         if isinstance(data, dict) and data.get("pictures") is None:
-            return {**data, "pictures": EVERY, "chosen": False}
+            return {**data, "pictures": every_picture(), "chosen": False}
         return data
 
 

@@ -12,8 +12,10 @@ from nnpipe.spec import Part, Shorthand
 from nnpipe.training.augmentation import AnyAugmentation
 from nnpipe.training.averaging import AnyAveraging
 from nnpipe.training.early_stopping import EarlyStopping
-from nnpipe.training.losses import AnyLossOrKind, CrossEntropy
-from nnpipe.training.optimizers import Adam, AnyOptimizer
+from nnpipe.training.losses import AnyLossOrKind
+from nnpipe.training.losses.cross_entropy import CrossEntropy
+from nnpipe.training.optimizers import AnyOptimizer
+from nnpipe.training.optimizers.adam import Adam
 from nnpipe.training.optimizers.optimizer import check_schedules
 from nnpipe.training.schedules import AnySchedule
 

@@ -11,7 +11,7 @@ import pytest
 import zarr
 from pydantic import ValidationError
 
-from nnpipe.datasets.sources import Arrays
+from nnpipe.datasets.sources.arrays import Arrays
 from nnpipe.datasets.sources.source import Description, Opened
 from nnpipe.errors import DataError
 

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -12,10 +11,10 @@ from pydantic import ValidationError
 from nnpipe.datasets.data import Data
 from nnpipe.datasets.sources import AnySource
 from nnpipe.datasets.sources.source import Source
-from nnpipe.spec import identity
+from nnpipe.spec import identity, members
 from nnpipe.store.canonical import canonical_json
 
-SOURCES: tuple[type[Source], ...] = get_args(get_args(AnySource)[0])
+SOURCES: tuple[type[Source], ...] = tuple(members(AnySource))
 LEAST = {
     "idx": {"images": "x", "labels": "y"},
     "image_folder": {"path": "p"},

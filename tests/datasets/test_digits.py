@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnpipe.datasets.sources import Digits
+from nnpipe.datasets.sources.digits import Digits
 from nnpipe.datasets.sources.source import Description
 
 

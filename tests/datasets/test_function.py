@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from nnpipe.datasets.sources import Diabetes, Function
+from nnpipe.datasets.sources.diabetes import Diabetes
+from nnpipe.datasets.sources.function import Function
 from nnpipe.datasets.sources.source import Description
 
 

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from nnpipe.datasets.sources import FashionMnist, Idx, Kmnist, Mnist
+from nnpipe.datasets.sources.fashion_mnist import FashionMnist
+from nnpipe.datasets.sources.idx import Idx
+from nnpipe.datasets.sources.kmnist import Kmnist
+from nnpipe.datasets.sources.mnist import Mnist
 from nnpipe.datasets.sources.source import Description, Opened
 from nnpipe.datasets.sources.well_known import FILES, WellKnown
 from nnpipe.errors import DataError

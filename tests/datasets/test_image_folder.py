@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnpipe.datasets.sources import ImageFolder
+from nnpipe.datasets.sources.image_folder import ImageFolder
 from nnpipe.datasets.sources.source import Description, Opened
 from nnpipe.errors import DataError
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnpipe.datasets.sources import TwoClasses
 from nnpipe.datasets.sources.source import Description
+from nnpipe.datasets.sources.two_classes import TwoClasses
 
 
 def cloud(seed: int = 0, **options: object) -> tuple[np.ndarray, np.ndarray]:

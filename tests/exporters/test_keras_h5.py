@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from nnpipe.errors import StageError
-from nnpipe.exporters import KerasH5
+from nnpipe.exporters.keras_h5 import KerasH5
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import Layer, Shape
 from nnpipe.models.network import Network, save_document

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from nnpipe.models.layers import AnyLayer
 from nnpipe.models.layers.layer import Layer, Shape
+from nnpipe.spec import members
 
 Case = tuple[dict[str, Any], Shape, Shape, int | None]  # spec, shape before, shape after, parameters (all by hand)
 
@@ -69,7 +70,7 @@ def layer_of(spec: dict[str, Any]) -> Layer:
 
 def kinds() -> set[str]:
     """Every kind of layer there is."""
-    return {member.model_fields["kind"].default for member in get_args(get_args(AnyLayer)[0])}
+    return {member.model_fields["kind"].default for member in tuple(members(AnyLayer))}
 
 
 def name(case: Any) -> str:

@@ -9,8 +9,11 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from nnpipe.models.activations import ALIASES, ActivationName
-from nnpipe.models.layers import AnyLayer, Conv2d, Dense, Residual
+from nnpipe.models.layers import AnyLayer
+from nnpipe.models.layers.conv2d import Conv2d
+from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ActivatedLayer, Shape, ShapeError
+from nnpipe.models.layers.residual import Residual
 from nnpipe.models.stack import Stack
 
 from .layer_cases import CASES, kinds, layer_of, name

@@ -12,8 +12,10 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import Shape
 from nnpipe.models.network import Network, load_network, save_document
 from nnpipe.models.scaling import Scaling
+from nnpipe.spec import members
 from nnpipe.training.classification import Classification
-from nnpipe.training.losses import AnyLoss, CrossEntropy
+from nnpipe.training.losses import AnyLoss
+from nnpipe.training.losses.cross_entropy import CrossEntropy
 from nnpipe.training.losses.loss import Loss
 
 from .layer_cases import CASES, name
@@ -63,7 +65,7 @@ def test_so_does_one_with_the_activation(kind: str, activation: str) -> None:
     live(with_output([{"kind": "dense", "units": 5}, spec]), (4,))
 
 
-@pytest.mark.parametrize("kind", get_args(get_args(AnyLoss)[0]), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", tuple(members(AnyLoss)), ids=lambda kind: kind.__name__)
 def test_so_does_one_with_the_loss(kind: type[Loss]) -> None:
     loss = kind.model_validate({})
     live(with_output([{"kind": "batch_norm"}], loss.activations(3, 3)[0]), (4,), loss)

@@ -175,7 +175,7 @@ def test_a_stage_refuses_data_that_turn_out_to_be_numbers() -> None:
     from nnpipe.models.architecture import Model
     from nnpipe.stages.finetune import check_data, check_stopping
     from nnpipe.training.early_stopping import EarlyStopping
-    from nnpipe.training.losses import CrossEntropy
+    from nnpipe.training.losses.cross_entropy import CrossEntropy
 
     model = Model.model_validate({"layers": [{"kind": "dense", "units": 1}]})
     with pytest.raises(StageError) as caught:

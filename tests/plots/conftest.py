@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnpipe.evaluation.calibration import calibration_table
-from nnpipe.plots import Pretrained, Subject
+from nnpipe.plots.picture import Pretrained, Subject
 
 RECORDS = [
     {"epoch": e, "loss": 1 / e, "accuracy": 0.5 + e / 10, "val_loss": 1.2 / e, "val_accuracy": a, "learning_rate": 0.1}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnpipe.plots import Drawing, Picture, Subject
 from nnpipe.plots.filters import Filters
 from nnpipe.plots.mosaic import FRAME, GAP, assemble, columns_for
+from nnpipe.plots.picture import Drawing, Picture, Subject
 from nnpipe.plots.pretrained_filters import PretrainedFilters
 
 RED, BLUE, WHITE = (122, 10, 33), (11, 60, 113), (255, 255, 255)

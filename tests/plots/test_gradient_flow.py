@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from nnpipe.plots import Subject
 from nnpipe.plots.gradient_flow import GradientFlow
+from nnpipe.plots.picture import Subject
 
 
 def looking_inside(subject: Subject, epochs: Sequence[Sequence[float]]) -> Subject:

@@ -6,21 +6,22 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nnpipe.plots import EVERY, AnyPicture, Picture, Subject
+from nnpipe.plots import AnyPicture, every_picture
 from nnpipe.plots.confusion_matrix import ConfusionMatrix
 from nnpipe.plots.decision_boundary import DecisionBoundary
 from nnpipe.plots.examples import Examples
 from nnpipe.plots.fitted_function import FittedFunction
 from nnpipe.plots.learning_curves import LearningCurves
+from nnpipe.plots.picture import Picture, Subject
 from nnpipe.plots.predicted_vs_true import PredictedVsTrue
 from nnpipe.plots.pretraining_curves import PretrainingCurves
 from nnpipe.plots.reliability_diagram import ReliabilityDiagram
+from nnpipe.spec import members
 
 APPLIES = {
     "learning_curves": {"images", "colours", "plane", "line"},
@@ -34,6 +35,7 @@ APPLIES = {
     "pretrained_filters": {"images"},
     "pretraining_curves": {"images"},
 }
+EVERY = every_picture()
 KINDS = pytest.mark.parametrize("picture", EVERY, ids=lambda picture: picture.kind)
 
 
@@ -51,7 +53,7 @@ def pixels(png: bytes) -> np.ndarray:
 
 
 def test_every_picture_of_the_union_is_drawn_by_default() -> None:
-    union = get_args(get_args(AnyPicture)[0])
+    union = tuple(members(AnyPicture))
     assert {type(picture) for picture in EVERY} == set(union)
     assert {picture.kind for picture in EVERY} == set(APPLIES)
 

@@ -9,8 +9,8 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from nnpipe.models.layers import Dense
-from nnpipe.pretraining import Autoencoder
+from nnpipe.models.layers.dense import Dense
+from nnpipe.pretraining.autoencoder import Autoencoder
 from nnpipe.pretraining.denoising import Denoising
 
 HALF = torch.full((6,), 0.5)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from threading import Event
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from nnpipe.errors import Interrupted
-from nnpipe.models.layers import Dense
-from nnpipe.pretraining import AnyMethod, Autoencoder, Rbm
+from nnpipe.models.layers.dense import Dense
+from nnpipe.pretraining import AnyMethod
+from nnpipe.pretraining.autoencoder import Autoencoder
 from nnpipe.pretraining.method import Method
+from nnpipe.pretraining.rbm import Rbm
+from nnpipe.spec import members
 from nnpipe.training.examples import Examples
 from nnpipe.training.loop import fit
-from nnpipe.training.optimizers import ConjugateGradient, Sgd
+from nnpipe.training.optimizers.conjugate_gradient import ConjugateGradient
 from nnpipe.training.optimizers.optimizer import Optimizer
+from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.regime import Regime
 
 LAYER = Dense(units=5, activation="sigmoid")
-LISTED: list[type[Method]] = list(get_args(get_args(AnyMethod)[0]))
+LISTED: list[type[Method]] = list(members(AnyMethod))
 METHODS = [
     *(method() for method in LISTED),
     Rbm(steps=3),

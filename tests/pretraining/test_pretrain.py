@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from nnpipe.models.architecture import Model
-from nnpipe.pretraining import Autoencoder, Rbm
+from nnpipe.pretraining.autoencoder import Autoencoder
 from nnpipe.pretraining.pretrain import Pretrain, pretrained_layers
+from nnpipe.pretraining.rbm import Rbm
 
 SIGMOID = {"kind": "dense", "units": 8, "activation": "sigmoid"}
 RELU = {"kind": "dense", "units": 8, "activation": "relu"}

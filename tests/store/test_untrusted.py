@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import zarr
 
-from nnpipe.datasets.sources import Arrays
+from nnpipe.datasets.sources.arrays import Arrays
 from nnpipe.errors import CorruptionError, DataError
 from nnpipe.store.arrays import open_arrays
 from nnpipe.store.canonical import digest

@@ -10,8 +10,8 @@ import torch
 from nnpipe.training.classification import Classification
 from nnpipe.training.inspection import NetworkInspector
 from nnpipe.training.loop import fit
-from nnpipe.training.losses import CrossEntropy
-from nnpipe.training.optimizers import Sgd
+from nnpipe.training.losses.cross_entropy import CrossEntropy
+from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.regime import Regime
 
 LAYERS = [

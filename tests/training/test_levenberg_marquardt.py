@@ -18,9 +18,10 @@ from nnpipe.errors import StageError
 from nnpipe.pipeline.spec import Spec
 from nnpipe.training.batch import Batch
 from nnpipe.training.classification import Classification
-from nnpipe.training.losses import CrossEntropy, MeanSquaredError
-from nnpipe.training.optimizers import Adam
+from nnpipe.training.losses.cross_entropy import CrossEntropy
+from nnpipe.training.losses.mean_squared_error import MeanSquaredError
 from nnpipe.training.optimizers import damped_least_squares as implementation
+from nnpipe.training.optimizers.adam import Adam
 from nnpipe.training.optimizers.damped_least_squares import DampedLeastSquares
 from nnpipe.training.optimizers.normal_equations import normal_equations
 from nnpipe.training.regularisation import Regularisation

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from nnpipe.training.batch import Batch
 from nnpipe.training.classification import Classification
-from nnpipe.training.losses import CrossEntropy
+from nnpipe.training.losses.cross_entropy import CrossEntropy
 from nnpipe.training.optimizers.damped_least_squares import DampedLeastSquares
 from nnpipe.training.optimizers.nonlinear_cg import NonlinearCG
 from nnpipe.training.optimizers.scaled_cg import ScaledCG

@@ -17,10 +17,12 @@ from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
 from nnpipe.training.history import History
 from nnpipe.training.loop import fit
-from nnpipe.training.losses import CrossEntropy, MeanSquaredError
-from nnpipe.training.optimizers import Adam, Sgd
+from nnpipe.training.losses.cross_entropy import CrossEntropy
+from nnpipe.training.losses.mean_squared_error import MeanSquaredError
+from nnpipe.training.optimizers.adam import Adam
+from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.regime import Regime
-from nnpipe.training.schedules import Step
+from nnpipe.training.schedules.step import Step
 
 LAYERS = [
     {"kind": "dense", "units": 8, "activation": "relu"},

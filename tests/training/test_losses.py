@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +14,12 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError
+from nnpipe.spec import members
 from nnpipe.training.classification import Classification
-from nnpipe.training.losses import AnyLoss, AnyLossOrKind, CrossEntropy, MeanSquaredError
+from nnpipe.training.losses import AnyLoss, AnyLossOrKind
+from nnpipe.training.losses.cross_entropy import CrossEntropy
 from nnpipe.training.losses.loss import Loss, LossError, SumOfSquares
+from nnpipe.training.losses.mean_squared_error import MeanSquaredError
 from nnpipe.training.losses.outputs import check_outputs
 from nnpipe.training.regression import Regression
 from nnpipe.training.train import Train
@@ -248,7 +251,7 @@ def test_a_network_that_ends_with_dropout_is_refused() -> None:
     assert caught.value.found == "a dropout layer"
 
 
-@pytest.mark.parametrize("member", get_args(get_args(AnyLoss)[0]), ids=lambda member: member().kind)
+@pytest.mark.parametrize("member", tuple(members(AnyLoss)), ids=lambda member: member().kind)
 def test_a_loss_without_options_is_a_bare_word_in_a_spec_and_as_json(member: type[Loss]) -> None:
     train = Train.model_validate({"loss": member().kind})
     assert train.loss == member()

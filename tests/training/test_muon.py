@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from nnpipe.errors import StageError
-from nnpipe.training.optimizers import AdamW, Muon
+from nnpipe.training.optimizers.adamw import AdamW
+from nnpipe.training.optimizers.muon import Muon
 
 SHAPES = [(5, 4), (5,), (6, 5), (6,), (3, 2, 2, 2), (3,), (3, 3), (3,)]
 HIDDEN = [2, 4]  # all with two axes or more, but the first and the last of these

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,16 +10,22 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from scipy.optimize import minimize, rosen, rosen_der
 
+from nnpipe.spec import members
 from nnpipe.training.batch import Batch
 from nnpipe.training.classification import Classification
-from nnpipe.training.losses import CrossEntropy, MeanSquaredError
-from nnpipe.training.optimizers import Adam, AdamW, AnyOptimizer, RmsProp, Sgd
+from nnpipe.training.losses.cross_entropy import CrossEntropy
+from nnpipe.training.losses.mean_squared_error import MeanSquaredError
+from nnpipe.training.optimizers import AnyOptimizer
+from nnpipe.training.optimizers.adam import Adam
+from nnpipe.training.optimizers.adamw import AdamW
 from nnpipe.training.optimizers.nonlinear_cg import NonlinearCG
 from nnpipe.training.optimizers.optimizer import Optimizer
+from nnpipe.training.optimizers.rmsprop import RmsProp
+from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.regularisation import Regularisation
 from nnpipe.training.train import Train
 
-KINDS = [member.model_fields["kind"].default for member in get_args(get_args(AnyOptimizer)[0])]
+KINDS = [member.model_fields["kind"].default for member in tuple(members(AnyOptimizer))]
 
 
 class Quadratic:

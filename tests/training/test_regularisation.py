@@ -12,8 +12,8 @@ from nnpipe.training.averaging import Average, Ema, Swa
 from nnpipe.training.batch import Batch
 from nnpipe.training.classification import Classification
 from nnpipe.training.loop import fit
-from nnpipe.training.losses import CrossEntropy
-from nnpipe.training.optimizers import Sgd
+from nnpipe.training.losses.cross_entropy import CrossEntropy
+from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.regime import Regime
 from nnpipe.training.regularisation import Regularisation
 

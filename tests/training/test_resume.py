@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from nnpipe.errors import Interrupted
-from nnpipe.training.augmentation import Affine, Elastic, Erasing, Flip, Shift
+from nnpipe.spec import members
+from nnpipe.training.augmentation.affine import Affine
+from nnpipe.training.augmentation.elastic import Elastic
+from nnpipe.training.augmentation.erasing import Erasing
+from nnpipe.training.augmentation.flip import Flip
+from nnpipe.training.augmentation.shift import Shift
 from nnpipe.training.averaging import Ema
 from nnpipe.training.checkpoint import flatten, unflatten
 from nnpipe.training.classification import Classification
@@ -17,12 +22,16 @@ from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.examples import Examples
 from nnpipe.training.inspection import NetworkInspector
 from nnpipe.training.loop import fit
-from nnpipe.training.losses import CrossEntropy, MeanSquaredError
-from nnpipe.training.optimizers import Adam, AnyOptimizer, Sgd
+from nnpipe.training.losses.cross_entropy import CrossEntropy
+from nnpipe.training.losses.mean_squared_error import MeanSquaredError
+from nnpipe.training.optimizers import AnyOptimizer
+from nnpipe.training.optimizers.adam import Adam
 from nnpipe.training.optimizers.optimizer import Optimizer
+from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.regime import Regime
 from nnpipe.training.regularisation import Regularisation
-from nnpipe.training.schedules import OneCycle, Piecewise
+from nnpipe.training.schedules.one_cycle import OneCycle
+from nnpipe.training.schedules.piecewise import Piecewise
 
 DENSE = [
     {"kind": "dense", "units": 8, "activation": "relu", "init": "glorot_uniform"},
@@ -48,7 +57,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "lbfgs": {"iterations": 3, "history": 4},
 }
 OPTIMIZERS: list[Optimizer] = [
-    member(**OPTIONS.get(member.model_fields["kind"].default, {})) for member in get_args(get_args(AnyOptimizer)[0])
+    member(**OPTIONS.get(member.model_fields["kind"].default, {})) for member in tuple(members(AnyOptimizer))
 ]
 EPOCHS, LOOKS = 3, 4  # a batch less than the examples' end, or an epoch's end, is one look at the wish to stop
 

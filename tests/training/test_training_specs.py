@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 import nnpipe
+from nnpipe.spec import members
 from nnpipe.training.history import REASONS
 from nnpipe.training.optimizers import AnyOptimizer
 
-KINDS = [member.model_fields["kind"].default for member in get_args(get_args(AnyOptimizer)[0])]
+KINDS = [member.model_fields["kind"].default for member in tuple(members(AnyOptimizer))]
 FULL = {"batch_size": "full"}
 OPTIONS: dict[str, dict[str, Any]] = {
     "conjugate_gradient": FULL,

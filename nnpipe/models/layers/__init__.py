@@ -2,54 +2,25 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from nnpipe.models.layers.activation import ActivationLayer
-from nnpipe.models.layers.avg_pool2d import AvgPool2d
-from nnpipe.models.layers.batch_norm import BatchNorm
-from nnpipe.models.layers.conv2d import Conv2d
-from nnpipe.models.layers.custom import Custom
-from nnpipe.models.layers.dense import Dense
-from nnpipe.models.layers.dropout import Dropout
-from nnpipe.models.layers.flatten import Flatten
-from nnpipe.models.layers.global_average_pool2d import GlobalAveragePool2d
-from nnpipe.models.layers.global_max_pool2d import GlobalMaxPool2d
-from nnpipe.models.layers.max_pool2d import MaxPool2d
-from nnpipe.models.layers.reshape import Reshape
-from nnpipe.models.layers.residual import Residual
+from nnpipe.models.layers.layer import Layer
+from nnpipe.spec import Components
 
 AnyLayer = Annotated[
-    Dense
-    | Conv2d
-    | MaxPool2d
-    | AvgPool2d
-    | GlobalAveragePool2d
-    | GlobalMaxPool2d
-    | Flatten
-    | Reshape
-    | ActivationLayer
-    | Dropout
-    | BatchNorm
-    | Residual
-    | Custom,
-    Field(discriminator="kind"),
-]
-
-Residual.model_rebuild(_types_namespace={"AnyLayer": AnyLayer})  # which holds layers itself
-
-__all__ = [
-    "ActivationLayer",
-    "AnyLayer",
-    "AvgPool2d",
-    "BatchNorm",
-    "Conv2d",
-    "Custom",
-    "Dense",
-    "Dropout",
-    "Flatten",
-    "GlobalAveragePool2d",
-    "GlobalMaxPool2d",
-    "MaxPool2d",
-    "Reshape",
-    "Residual",
+    Layer,
+    Components(
+        __name__,
+        dense="Dense",
+        conv2d="Conv2d",
+        max_pool2d="MaxPool2d",
+        avg_pool2d="AvgPool2d",
+        global_average_pool2d="GlobalAveragePool2d",
+        global_max_pool2d="GlobalMaxPool2d",
+        flatten="Flatten",
+        reshape="Reshape",
+        activation="ActivationLayer",
+        dropout="Dropout",
+        batch_norm="BatchNorm",
+        residual="Residual",
+        custom="Custom",
+    ),
 ]

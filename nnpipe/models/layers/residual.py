@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from nnpipe.models.layers import AnyLayer
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ActivatedLayer, Shape, ShapeError, shown
@@ -13,8 +14,6 @@ from nnpipe.spec import Shorthand
 
 if TYPE_CHECKING:
     from torch import Generator, nn
-
-    from nnpipe.models.layers import AnyLayer
 
 
 class Residual(ActivatedLayer):

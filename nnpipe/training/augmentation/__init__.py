@@ -2,19 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from nnpipe.training.augmentation.affine import Affine
+from nnpipe.spec import Components
 from nnpipe.training.augmentation.augmentation import Augmentation
-from nnpipe.training.augmentation.crop import Crop
-from nnpipe.training.augmentation.elastic import Elastic
-from nnpipe.training.augmentation.erasing import Erasing
-from nnpipe.training.augmentation.flip import Flip
-from nnpipe.training.augmentation.shift import Shift
 
 AnyAugmentation = Annotated[
-    Shift | Affine | Crop | Flip | Elastic | Erasing,
-    Field(discriminator="kind"),
+    Augmentation,
+    Components(
+        __name__,
+        shift="Shift",
+        affine="Affine",
+        crop="Crop",
+        flip="Flip",
+        elastic="Elastic",
+        erasing="Erasing",
+    ),
 ]
-
-__all__ = ["Affine", "AnyAugmentation", "Augmentation", "Crop", "Elastic", "Erasing", "Flip", "Shift"]

@@ -2,29 +2,19 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from nnpipe.spec import Shorthand
-from nnpipe.training.losses.binary_cross_entropy import BinaryCrossEntropy
-from nnpipe.training.losses.cross_entropy import CrossEntropy
-from nnpipe.training.losses.hinge import Hinge
-from nnpipe.training.losses.huber import Huber
-from nnpipe.training.losses.mean_absolute_error import MeanAbsoluteError
-from nnpipe.training.losses.mean_squared_error import MeanSquaredError
+from nnpipe.spec import Components, Shorthand
+from nnpipe.training.losses.loss import Loss
 
 AnyLoss = Annotated[
-    CrossEntropy | BinaryCrossEntropy | Hinge | MeanSquaredError | MeanAbsoluteError | Huber,
-    Field(discriminator="kind"),
+    Loss,
+    Components(
+        __name__,
+        cross_entropy="CrossEntropy",
+        binary_cross_entropy="BinaryCrossEntropy",
+        hinge="Hinge",
+        mean_squared_error="MeanSquaredError",
+        mean_absolute_error="MeanAbsoluteError",
+        huber="Huber",
+    ),
 ]
 AnyLossOrKind = Annotated[AnyLoss, Shorthand()]
-
-__all__ = [
-    "AnyLoss",
-    "AnyLossOrKind",
-    "BinaryCrossEntropy",
-    "CrossEntropy",
-    "Hinge",
-    "Huber",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-]

@@ -2,32 +2,21 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from nnpipe.training.optimizers.adam import Adam
-from nnpipe.training.optimizers.adamw import AdamW
-from nnpipe.training.optimizers.conjugate_gradient import ConjugateGradient
-from nnpipe.training.optimizers.lbfgs import Lbfgs
-from nnpipe.training.optimizers.levenberg_marquardt import LevenbergMarquardt
-from nnpipe.training.optimizers.muon import Muon
-from nnpipe.training.optimizers.rmsprop import RmsProp
-from nnpipe.training.optimizers.scaled_conjugate_gradient import ScaledConjugateGradient
-from nnpipe.training.optimizers.sgd import Sgd
+from nnpipe.spec import Components
+from nnpipe.training.optimizers.optimizer import Optimizer
 
 AnyOptimizer = Annotated[
-    Sgd | Adam | AdamW | RmsProp | Muon | ConjugateGradient | ScaledConjugateGradient | Lbfgs | LevenbergMarquardt,
-    Field(discriminator="kind"),
-]
-
-__all__ = [
-    "Adam",
-    "AdamW",
-    "AnyOptimizer",
-    "ConjugateGradient",
-    "Lbfgs",
-    "LevenbergMarquardt",
-    "Muon",
-    "RmsProp",
-    "ScaledConjugateGradient",
-    "Sgd",
+    Optimizer,
+    Components(
+        __name__,
+        sgd="Sgd",
+        adam="Adam",
+        adamw="AdamW",
+        rmsprop="RmsProp",
+        muon="Muon",
+        conjugate_gradient="ConjugateGradient",
+        scaled_conjugate_gradient="ScaledConjugateGradient",
+        lbfgs="Lbfgs",
+        levenberg_marquardt="LevenbergMarquardt",
+    ),
 ]

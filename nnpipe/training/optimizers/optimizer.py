@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from nnpipe.models.architecture import Model
     from nnpipe.models.layers.layer import Shape
-    from nnpipe.training.schedules import Schedule
+    from nnpipe.training.schedules.schedule import Schedule
     from nnpipe.training.train import Train
 
 

@@ -2,30 +2,19 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from nnpipe.training.schedules.constant import Constant
-from nnpipe.training.schedules.cosine import Cosine
-from nnpipe.training.schedules.exponential import Exponential
-from nnpipe.training.schedules.linear import Linear
-from nnpipe.training.schedules.one_cycle import OneCycle
-from nnpipe.training.schedules.piecewise import Piecewise
+from nnpipe.spec import Components
 from nnpipe.training.schedules.schedule import Schedule
-from nnpipe.training.schedules.step import Step
 
 AnySchedule = Annotated[
-    Constant | Step | Exponential | Cosine | Linear | OneCycle | Piecewise,
-    Field(discriminator="kind"),
-]
-
-__all__ = [
-    "AnySchedule",
-    "Constant",
-    "Cosine",
-    "Exponential",
-    "Linear",
-    "OneCycle",
-    "Piecewise",
-    "Schedule",
-    "Step",
+    Schedule,
+    Components(
+        __name__,
+        constant="Constant",
+        step="Step",
+        exponential="Exponential",
+        cosine="Cosine",
+        linear="Linear",
+        one_cycle="OneCycle",
+        piecewise="Piecewise",
+    ),
 ]
