@@ -29,7 +29,6 @@ from nnpipe.store.arrays import (
 )
 from nnpipe.store.canonical import JSON
 from nnpipe.store.durable import explained, flush, make_directory
-from nnpipe.store.hashing import Hashing
 
 
 @dataclass
@@ -70,7 +69,6 @@ class ArrayWriter:
         self._place = path if scratch is None else scratch / path.name
         self._file: ArrayFile | None = None
         self._arrays: dict[str, Growing] = {}
-        self._hashing = Hashing()
 
     def allocate(self, name: str, shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> None:
         """Make room for an array; when all have theirs, rows follow by ``append``."""
@@ -135,7 +133,6 @@ class ArrayWriter:
                 self._finish()
         finally:
             self._close()
-            self._hashing.close()
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -162,17 +159,15 @@ class ArrayWriter:
 
     def _write(self, name: str, block: np.ndarray) -> None:
         array = self._arrays[name]
-        self._hashing.feed(array.state, block)
+        array.state.update(block.data if block.size else b"")
         self._opened().write(name, array.written, block)
         array.written += len(block)
-        self._hashing.wait()  # the block is its owner's, who may use it again
 
     def _regrown(self, name: str, written: int, digest: str) -> Growing:
         file = self._opened()
         array = Growing(hashlib.sha256(array_header(file.dtype(name), file.shape(name))), written)
         for block in blocks(file, name, stop=written):
-            self._hashing.feed(array.state, block)
-        self._hashing.wait()
+            array.state.update(block.data if block.size else b"")
         if array.state.hexdigest() != digest:
             raise ValueError(f"rows of {name} are not those that were written")
         return array

@@ -15,7 +15,6 @@ from typing import Literal, Protocol
 import numpy as np
 
 from nnpipe.store.canonical import JSON, canonical_json, digest
-from nnpipe.store.hashing import Hashing
 
 ArrayFormat = Literal["hdf5", "zarr"]
 SUFFIXES: dict[str, str] = {"hdf5": ".h5", "zarr": ".zarr"}
@@ -126,15 +125,14 @@ def array_digest(array: np.ndarray) -> str:
 
 
 def file_digest(file: ArrayFile) -> str:
-    """Content digest of an open file, read block by block; hashing goes on while the next ones are read."""
-    states = {}
-    with Hashing() as hashing:
-        for name in file.names():
-            states[name] = hashlib.sha256(array_header(file.dtype(name), file.shape(name)))
-            for block in blocks(file, name):
-                hashing.feed(states[name], block)
-        hashing.wait()
-    return combine({name: state.hexdigest() for name, state in states.items()}, file.attributes())
+    """Content digest of an open file, read block by block."""
+    digests = {}
+    for name in file.names():
+        state = hashlib.sha256(array_header(file.dtype(name), file.shape(name)))
+        for block in blocks(file, name):
+            state.update(block.data)
+        digests[name] = state.hexdigest()
+    return combine(digests, file.attributes())
 
 
 def blocks(file: ArrayFile, name: str, size: int = 8 << 20, stop: int | None = None) -> Iterator[np.ndarray]:
