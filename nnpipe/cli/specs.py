@@ -54,10 +54,11 @@ def validate(
 def schema() -> None:
     """Print the JSON Schema of specs, for editors."""
     from nnpipe.pipeline.spec import Spec
+    from nnpipe.spec import json_schema
     from nnpipe.spec.matrix import MATRIX, SCHEMA
 
     document: dict[str, Any] = {
-        **Spec.model_json_schema(),
+        **json_schema(Spec),
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A spec of nnpipe",
     }
@@ -69,16 +70,16 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")] = Path("specs"),
 ) -> None:
     """Write specs to begin with; overwrite nothing."""
-    starters = sorted(_starters().glob("*.yaml"))
-    for starter in starters:
-        if (folder / starter.name).exists():
+    starters = {folder / path.relative_to(_starters()): path for path in sorted(_starters().rglob("*.yaml"))}
+    for target in starters:
+        if target.exists():
             hint = "give another folder: nnpipe init DIR"
-            raise UsageError("there is a spec already, and it stays", where=str(folder / starter.name), hint=hint)
-    folder.mkdir(parents=True, exist_ok=True)
-    for starter in starters:
-        with open(folder / starter.name, "xb") as file:
+            raise UsageError("there is a spec already, and it stays", where=str(target), hint=hint)
+    for target, starter in starters.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "xb") as file:
             file.write(starter.read_bytes())
-        print(f"wrote {folder / starter.name}")
+        print(f"wrote {target}")
     print(f"\nNext: nnpipe run {folder / FIRST}")
 
 

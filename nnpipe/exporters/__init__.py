@@ -19,16 +19,20 @@ AnyExporter = Annotated[
 ]
 
 
+def every_exporter() -> dict[str, Exporter]:
+    """One of each by its kind, with its default options."""
+    found = (member() for member in members(AnyExporter))
+    return {exporter.kind: exporter for exporter in found if isinstance(exporter, Exporter)}
+
+
 def find_exporter(kind: str) -> Exporter:
     """The exporter called ``kind``, with its default options.
 
     Raises:
         UsageError: there is none of that name.
     """
-    every = {member.model_fields["kind"].default: member for member in members(AnyExporter)}
+    every = every_exporter()
     if kind not in every:
         expected = "one of " + ", ".join(every)
         raise UsageError(f"no export format {kind!r}", expected=expected, found=kind, hint=nearest(kind, every))
-    found = every[kind]()
-    assert isinstance(found, Exporter)
-    return found
+    return every[kind]

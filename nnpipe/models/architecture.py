@@ -10,10 +10,8 @@ from pydantic import Field
 
 from nnpipe.models.activations import Activation
 from nnpipe.models.layers import AnyLayer
-from nnpipe.models.layers.custom import Custom
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape, ShapeError
-from nnpipe.models.layers.residual import Residual
 from nnpipe.spec import Part, Shorthand
 
 
@@ -56,13 +54,13 @@ class Model(Part):
         counts = [layer.parameters(shape) for layer, shape in zip(self.layers, inputs, strict=True)]
         return None if None in counts else sum(filter(None, counts))
 
-    def custom_layers(self) -> list[Custom]:
-        """The layers of the user's own, at any depth."""
-        return [layer for layer in _every(self.layers) if isinstance(layer, Custom)]
+    def at_any_depth(self) -> Iterator[tuple[int, Layer]]:
+        """Every layer, those inside others too, with the place in the network where it stands."""
+        for index, layer in enumerate(self.layers):
+            yield from ((index, each) for each in _itself_and_inner(layer))
 
 
-def _every(layers: tuple[Layer, ...]) -> Iterator[Layer]:
-    for layer in layers:
-        yield layer
-        if isinstance(layer, Residual):
-            yield from _every(layer.layers)
+def _itself_and_inner(layer: Layer) -> Iterator[Layer]:
+    yield layer
+    for inner in layer.inner:
+        yield from _itself_and_inner(inner)

@@ -148,14 +148,14 @@ def load_network(
 
 def _vouched_for(found: Model, architecture: Model | None) -> Model:
     """What to build: ``found``, or ``architecture`` in its place where ``found`` names classes to import."""
-    custom = found.custom_layers()
+    custom = [layer for _, layer in found.at_any_depth() if layer.kind == "custom"]
     if not custom:
         return found
     if architecture is None or architecture.model_dump(mode="json") != found.model_dump(mode="json"):
         raise DataError(
             "a file cannot say whose code is run, and this network has a layer of somebody's own",
             expected="layers that nnpipe has, or the spec that names the same ones",
-            found=", ".join(f"class {layer.path}" for layer in custom),
+            found=", ".join(f"class {layer.model_dump()['class']}" for layer in custom),
             hint="name the format under 'export' in the network's spec and run it: a spec is yours to vouch for",
         )
     return architecture

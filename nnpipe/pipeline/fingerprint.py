@@ -76,7 +76,7 @@ def _counts(module: str) -> bool:
 def _syntax(module: str, memo: Memo) -> tuple[dict[str, str], list[str]]:
     """The digests of a module's definitions, and the project modules it imports."""
     file = _file(module)
-    return _remembered(f"syntax/2:{module}", file, memo, lambda tree: filter(_is_projects, _imports(tree)))
+    return _remembered(f"syntax/3:{module}", file, memo, lambda tree: filter(_is_projects, _imports(tree)))
 
 
 def _own_syntax(module: str, file: Path, memo: Memo) -> tuple[dict[str, str], list[str]]:
@@ -170,11 +170,17 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 def _imports(tree: ast.AST) -> Iterable[str]:
-    for node in ast.walk(tree):
+    """The names that a module imports wherever it runs; what is there for type checkers alone never does."""
+    for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            for otherwise in node.orelse:
+                yield from _imports(otherwise)
+        else:
+            yield from _imports(node)
 
 
 def _is_projects(name: str) -> bool:

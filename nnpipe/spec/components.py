@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from nnpipe.spec.part import Part
 
+MEMBER, DEFINITIONS = "member", "#/$defs/"
 STRICT = "strict"  # in the context of validation: "5" is text and no number, in components too
 
 
@@ -42,9 +43,10 @@ class Components:
         return core_schema.with_info_plain_validator_function(validated)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        each = {kind: handler(self.member(kind).__pydantic_core_schema__) for kind in self.classes}
-        mapping = {kind: document["$ref"] for kind, document in each.items() if "$ref" in document}
-        return {"oneOf": list(each.values()), "discriminator": {"propertyName": "kind", "mapping": mapping}}
+        # Members may hold components themselves, so ``json_schema`` puts them in, and each once.
+        each = [{MEMBER: self.member(kind)} for kind in self.classes]
+        mapping = {kind: DEFINITIONS + name for kind, name in self.classes.items()}
+        return {"oneOf": each, "discriminator": {"propertyName": "kind", "mapping": mapping}}
 
     def _member_of(self, data: Any) -> type[Part]:
         if not isinstance(data, Mapping):
@@ -62,3 +64,26 @@ def members(union: Any) -> Iterator[type[Part]]:
     """Every class of a union of components, imported."""
     found = next(part for part in get_args(union) if isinstance(part, Components))
     return map(found.member, found.classes)
+
+
+def json_schema(part: type[Part]) -> dict[str, Any]:
+    """The JSON Schema of a part, with every component that can stand in it."""
+    whole = part.model_json_schema()
+    definitions = whole.setdefault("$defs", {})
+    _put_in(whole, definitions)
+    return whole
+
+
+def _put_in(node: Any, definitions: dict[str, Any]) -> None:
+    """Put references in place of members, and the members among the definitions."""
+    for child in list(node.values() if isinstance(node, dict) else node):
+        if isinstance(child, dict) and MEMBER in child:
+            member: type[Part] = child.pop(MEMBER)
+            child["$ref"] = DEFINITIONS + member.__name__
+            if member.__name__ not in definitions:
+                document = member.model_json_schema()
+                found = {**document.pop("$defs", {}), member.__name__: document}
+                definitions.update({name: found[name] for name in found.keys() - definitions.keys()})
+                _put_in(found, definitions)
+        elif isinstance(child, dict | list):
+            _put_in(child, definitions)

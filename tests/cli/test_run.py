@@ -70,7 +70,7 @@ def test_a_stage_that_is_not_there_is_a_usage_error_with_the_nearest_name(nnpipe
         ("run",),
         ("run", "tiny.yaml", "--engine", "spark"),
         ("run", "tiny.yaml", "--set", "train.epochs"),
-        ("run", "tiny.yaml", "--set", "train.epochs=0"),
+        ("run", "tiny.yaml", "--set", "train.epochs=-1"),
         ("run", "tiny.yaml", "--threads", "0"),
         ("fly",),
     ],

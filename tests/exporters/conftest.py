@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from nnpipe.exporters import EVERY
+from nnpipe.exporters import every_exporter
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
 
 IMAGE, VECTOR = (1, 10, 12), (6,)
+EVERY = every_exporter()
 CONVOLUTION = {"kind": "conv2d", "filters": 4, "kernel": 3, "padding": "same", "activation": "softplus"}
 ARCHITECTURES: dict[str, tuple[tuple[int, ...], list[Any]]] = {
     # The lecture's, smaller.

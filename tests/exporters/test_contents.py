@@ -16,9 +16,11 @@ import torch
 from safetensors import safe_open
 
 from nnpipe.errors import UsageError
-from nnpipe.exporters import EVERY, find_exporter
+from nnpipe.exporters import every_exporter, find_exporter
 from nnpipe.exporters.onnx import Onnx
 from nnpipe.models.network import Network, save_document
+
+EVERY = every_exporter()
 
 
 @pytest.fixture

@@ -14,13 +14,14 @@ import pytest
 import torch
 
 from nnpipe.errors import DataError
-from nnpipe.exporters import EVERY
+from nnpipe.exporters import every_exporter
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
 
 from .conftest import ARCHITECTURES, build
 
+EVERY = every_exporter()
 HERE = Path(__file__).parent
 FORMATS = pytest.mark.parametrize("kind", EVERY)
 NETWORKS = pytest.mark.parametrize("name", ARCHITECTURES)
@@ -61,9 +62,9 @@ from pathlib import Path
 import torch
 torch.manual_seed(99)
 torch.zeros(3, requires_grad=True).sum().backward()  # another history
-from nnpipe.exporters import EVERY
+from nnpipe.exporters import every_exporter
 from conftest import build
-for format_ in EVERY.values():
+for format_ in every_exporter().values():
     format_.write(build("convnet"), Path(sys.argv[1], format_.filename))
 """
 

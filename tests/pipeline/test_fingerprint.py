@@ -330,3 +330,10 @@ def test_a_module_that_cannot_be_read_is_told_with_its_line(root: Path, memo: Me
     with pytest.raises(UsageError) as caught:
         own_code(root, memo)
     assert str(root / "mine/deep/far.py:2") in str(caught.value)
+
+
+def test_what_is_imported_for_type_checkers_alone_is_not_followed(memo: Memo) -> None:
+    # The optimizer's module names the whole of training and the network's module, in annotations.
+    modules = fingerprint(stage("pretrain/1"), memo)
+    assert "nnpipe.training.optimizers.sgd" in modules
+    assert not {"nnpipe.training.train", "nnpipe.models.network", "nnpipe.training.losses.loss"} & modules.keys()

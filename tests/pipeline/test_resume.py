@@ -67,7 +67,7 @@ def test_data_that_turn_out_broken_leave_nothing(tmp_path: Path, monkeypatch: py
     def refuse(*_: object) -> None:
         raise nnpipe.DataError("all training examples are of one class")
 
-    monkeypatch.setattr("nnpipe.stages.ingest._check_classes", refuse)
+    monkeypatch.setattr("nnpipe.datasets.answers.Classes.check", refuse)
     with pytest.raises(nnpipe.DataError, match="of one class"):
         run(Store(tmp_path / "artifacts"), until="ingest")
     assert list((tmp_path / "artifacts" / "work").iterdir()) == []

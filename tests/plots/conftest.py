@@ -37,7 +37,7 @@ def make_subject(shape: Sequence[int], layers: Sequence[Mapping[str, Any]], clas
             "scaling": {"offset": 0.0, "scale": 1.0},
             "class_names": names,
         },
-        "history": {"records": RECORDS, "stopped": "epochs", "best_epoch": 2},
+        "history": {"records": RECORDS, "stopped": "epochs", "best_epoch": 2, "inside": looked_inside(layers)},
         "evaluation": {
             "confusion_matrix": confusion.tolist(),
             "calibration": calibration_table(probabilities.max(1), probabilities.argmax(1) == labels),
@@ -48,6 +48,14 @@ def make_subject(shape: Sequence[int], layers: Sequence[Mapping[str, Any]], clas
         "predictions": probabilities,
     }
     return Subject(**(facts | changes))
+
+
+def looked_inside(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, float]]]:
+    """What was seen before training and after each epoch: the gradient doubles by layer, halves by epoch."""
+    return [
+        {str(i): {"gradient_norm": 2.0 ** (i - epoch)} for i, layer in enumerate(layers) if weights_of(layer)}
+        for epoch in range(len(RECORDS) + 1)
+    ]
 
 
 def weights_of(layer: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]]]:

@@ -25,6 +25,7 @@ from nnpipe.spec import members
 
 APPLIES = {
     "learning_curves": {"images", "colours", "plane", "line"},
+    "gradient_flow": {"images", "colours"},
     "confusion_matrix": {"images", "colours", "plane"},
     "reliability_diagram": {"images", "colours", "plane"},
     "predicted_vs_true": {"line"},

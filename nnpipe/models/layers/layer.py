@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -31,6 +32,11 @@ class Layer(Part):
     """A layer as a spec says it. Planning asks for shapes and counts only, so torch is imported inside ``build``."""
 
     kind: str
+
+    @property
+    def inner(self) -> Sequence[Layer]:
+        """The layers that stand inside this one, in order."""
+        return ()
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:

@@ -9,7 +9,7 @@ from pydantic import Field
 from nnpipe.models.layers import AnyLayer
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
-from nnpipe.models.layers.layer import ActivatedLayer, Shape, ShapeError, shown
+from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape, ShapeError, shown
 from nnpipe.spec import Shorthand
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class Residual(ActivatedLayer):
         min_length=1, description="What is added to the input: layers in order."
     )
     projection: Literal["auto", "none"] = Field("auto", description="auto: where shapes differ; none: never.")
+
+    @property
+    def inner(self) -> tuple[Layer, ...]:
+        return self.layers
 
     def output_shape(self, shape: Shape) -> Shape:
         after = self._inside(shape)[-1]

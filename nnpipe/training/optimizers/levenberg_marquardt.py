@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -79,7 +79,7 @@ class LevenbergMarquardt(Optimizer):
                 )
 
     def check_model(self, model: Model, input_shape: Shape | None) -> None:
-        for index, layer in _every(model.layers):
+        for index, layer in model.at_any_depth():
             if layer.kind in UNSTEADY:
                 raise problem(
                     "levenberg_marquardt needs outputs that depend on the weights and on one example alone",
@@ -96,10 +96,3 @@ class LevenbergMarquardt(Optimizer):
                 found=f"{parameters:,}",
                 hint="scaled_conjugate_gradient, conjugate_gradient and lbfgs take a few times the weights' memory",
             )
-
-
-def _every(layers: Iterable[Any]) -> Iterator[tuple[int, Any]]:
-    """All layers, those inside others too, with the place in the network that they stand in."""
-    for index, layer in enumerate(layers):
-        yield index, layer
-        yield from ((index, inner) for _, inner in _every(getattr(layer, "layers", ())))
