@@ -16,8 +16,8 @@ lint: environment
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: environment
-	$(BIN)/python -m pytest
+check: environment  ## tests, a file at a time on each core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 environment: .venv/installed
 

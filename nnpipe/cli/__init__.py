@@ -11,6 +11,8 @@ import shlex
 import sys
 from typing import Annotated, Any
 
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes as long as reading a spec
+
 import typer
 from typer.core import TyperGroup
 

@@ -113,7 +113,8 @@ class Execution:
             "started": self._started_at.isoformat(timespec="seconds"),
             "whole_spec": self.whole_spec,
             "root": str(plan.root.resolve()),
-            "environment": environment(plan.root),
+            # Of no account where nothing was computed, and finding it out takes a tenth of such a run's time.
+            "environment": environment(plan.root) if self._lease else None,
             "error": None if error is None else str(error),
             "traceback": self._traceback,
         }

@@ -50,9 +50,10 @@ def test_init_writes_the_starters_and_never_overwrites(nnpipe, tmp_path, monkeyp
     assert answer.status == 0
     assert answer.out.splitlines()[-1] == "Next: nnpipe run specs/digits.yaml"
     starters = sorted((CHECKOUT / "specs").glob("*.yaml"))
-    assert {path.name: path.read_bytes() for path in Path("specs").iterdir()} == {
-        path.name: path.read_bytes() for path in starters
-    }
+    for folder in ("", "lecture"):
+        assert {path.name: path.read_bytes() for path in Path("specs", folder).glob("*.yaml")} == {
+            path.name: path.read_bytes() for path in (CHECKOUT / "specs" / folder).glob("*.yaml")
+        }
     Path("specs", starters[-1].name).write_text("mine")
     Path("specs", starters[0].name).unlink()
     again = nnpipe("init", "specs")
