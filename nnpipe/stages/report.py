@@ -19,6 +19,7 @@ from nnpipe.stages.report_results import result_facts
 from nnpipe.stages.report_spec import spec_text
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
+from nnpipe.training.history import REASONS
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -67,6 +68,7 @@ def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
         "layers": layer_rows(inputs["model"], len(pretrained)),
         "pretrained": [{**layer.summary, "seconds": layer.made.get("seconds")} for layer in pretrained],
         "model": inputs["model"].summary,
+        "reason": REASONS.get(inputs["model"].summary.get("stopped", "")),
         "pace": _pace(inputs["model"].made),
         "evaluation": result_facts(inputs["data"], inputs["evaluation"]),
         "metrics": inputs["evaluation"].summary.get("metrics", {}),

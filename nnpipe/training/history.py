@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Why training ended. epochs: all were done. patience: validation no longer improved. goal: the loss is small enough.
-# min_grad: the gradient is next to nothing. mu_max: no step of Levenberg-Marquardt makes the error smaller.
-# no_descent: a line search found no lower point. time: the limit had passed.
-REASONS = ("epochs", "patience", "goal", "min_grad", "mu_max", "no_descent", "time")
+# Why training can end, and what it means.
+REASONS = {
+    "epochs": "all epochs were done",
+    "patience": "validation no longer improved",
+    "goal": "the loss was as small as asked for",
+    "time": "the time limit had passed",
+    "min_grad": "the gradient was next to nothing",
+    "mu_max": "no step of Levenberg-Marquardt made the error smaller",
+    "no_descent": "a line search found no lower point",
+}
 
 
 @dataclass
