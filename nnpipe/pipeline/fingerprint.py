@@ -21,7 +21,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeGuard
 
-from nnpipe.models.layers.custom import Custom
 from nnpipe.models.own_modules import imported_names, parse, reached
 from nnpipe.pipeline.graph import Stage
 from nnpipe.spec import Part
@@ -46,7 +45,7 @@ def fingerprint(stage: Stage, memo: Memo) -> dict[str, dict[str, str]]:
     parts = list(_parts(stage.config))
     waiting = {stage.function.partition(":")[0], *(type(part).__module__ for part in parts)}
     for part in parts:
-        if isinstance(part, Custom) and (module := part.module()):
+        if (own := getattr(part, "module", None)) and (module := own()):  # a component of the user's own
             for name, file in reached(module, lambda name, file: _own_syntax(name, file, memo)[1]).items():
                 found[name if file.stem != "__init__" else f"{name}.__init__"], imported = _own_syntax(name, file, memo)
                 waiting.update(name for name in imported if _is_projects(name))
