@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from nnpipe.errors import CorruptionError
 from nnpipe.store.canonical import digest
+from nnpipe.store.collect import Policy, collect
 from nnpipe.store.output import Output
 from nnpipe.store.store import Store
 
@@ -21,12 +22,17 @@ from .sweeps.soundness import damage_of_artifact
 
 SEEDS, VARIANTS = st.integers(0, 2), st.integers(0, 1)
 WHOLE, DAMAGED = "whole", "damaged"
+NOTHING_ELSE = Policy(keep_runs=0, grace=-1.0)  # is kept but what refs reach, however new it is
 
 
 def fill(output: Output, seed: int) -> None:
     output.tensors("model", {"weight": np.full((3, 2), seed, np.float32)})
     output.json("history", [{"epoch": 1, "loss": seed}])
     output.summary["seed"] = seed
+
+
+def recipe_of(seed: int, variant: int) -> dict[str, object]:
+    return {"stage": "model", "seed": seed, "variant": variant}
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -43,13 +49,14 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.prepare()
         self.recipes: dict[str, str] = {}
         self.artifacts: dict[str, str] = {}
+        self.refs: dict[str, str] = {}
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
 
     @rule(seed=SEEDS, variant=VARIANTS)
     def put(self, seed: int, variant: int) -> None:
-        recipe = {"seed": seed, "variant": variant}
+        recipe = recipe_of(seed, variant)
         key = digest("nnpipe/recipe/1", recipe)
         with self.store.lock(key), self.store.output(key) as output:
             fill(output, seed)
@@ -60,14 +67,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(seed=SEEDS, variant=VARIANTS)
     def find(self, seed: int, variant: int) -> None:
-        key = digest("nnpipe/recipe/1", {"seed": seed, "variant": variant})
+        key = digest("nnpipe/recipe/1", recipe_of(seed, variant))
         found, expected = self.store.find(key), self.recipes.get(key)
         assert (found.artifact if found else None) == (expected if expected in self.artifacts else None)
 
     @rule(seed=SEEDS, dead=st.booleans())
     def abandon(self, seed: int, dead: bool) -> None:
         """An output that fails, or whose writer dies and cannot clear it away."""
-        key = digest("nnpipe/recipe/1", {"seed": seed, "variant": 0})
+        key = digest("nnpipe/recipe/1", recipe_of(seed, 0))
         with pytest.raises(RuntimeError, match="half way"), self.store.output(key) as output:
             fill(output, seed)
             if dead:
@@ -114,6 +121,22 @@ class StoreMachine(RuleBasedStateMachine):
         moved = self.store.quarantine(id_)
         assert moved.is_dir()
         del self.artifacts[id_]
+
+    @precondition(lambda self: self.artifacts)
+    @rule(data=st.data(), name=st.sampled_from(["model/latest", "pins/thesis"]))
+    def point(self, data: st.DataObject, name: str) -> None:
+        self.refs[name] = self.store.refs[name] = data.draw(st.sampled_from(sorted(self.artifacts)))
+        assert self.store.refs[name] == self.refs[name]
+
+    @rule()
+    def collect(self) -> None:
+        """What no ref points at goes, whole or damaged, with the recipes that found it; all else stays."""
+        told = collect(self.store, NOTHING_ELSE, dry_run=True)
+        done = collect(self.store, NOTHING_ELSE)
+        assert [item.path for item in done.garbage] == [item.path for item in told.garbage]
+        kept = set(self.refs.values())
+        self.recipes = {key: id_ for key, id_ in self.recipes.items() if id_ in kept}
+        self.artifacts = {id_: state for id_, state in self.artifacts.items() if id_ in kept}
 
     @rule()
     def read(self) -> None:
