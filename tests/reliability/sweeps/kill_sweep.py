@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--spec", action="append", choices=[*real_graph.SPECS], help="(default: rbm and autoencoder)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--longest", type=float, default=0.8, metavar="SECONDS", help="that a process may live")
+    parser.add_argument("--longest", type=float, default=1.5, metavar="SECONDS", help="that a process may live")
     parser.add_argument("--where", type=Path, help="folder for the stores (default: a temporary one)")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
