@@ -188,7 +188,7 @@ def _state(result: StageResult) -> State:
 
 
 def _words(run: Run) -> str:
-    measures = [f"{name} {value:.4f}" for name, value in run.metrics.items()]
+    measures = [f"{name} {value:.4f}" for name, value in run.headline.items()]
     return ", ".join([*measures, *([f"report {run.report}"] if run.report else [])]) or "done"
 
 

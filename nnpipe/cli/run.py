@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,12 +13,6 @@ from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.run import Run
-
-# The metrics that are printed, the first three of these that were measured; the others are in the report.
-HEADLINE = (
-    "test_accuracy", "test_balanced_accuracy",
-    "test_r2", "test_mean_absolute_error", "test_root_mean_squared_error", "test_loss",
-)  # fmt: skip
 
 
 def run(
@@ -64,8 +57,7 @@ def _outcome(run: Run) -> list[str]:
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     lines = [f"{run.spec}: {counts} in {duration(run.seconds)}"]
     if run.metrics:
-        known = ((name, run.metrics[name]) for name in HEADLINE if name in run.metrics)
-        lines.append(measures(dict(islice(known, 3))))
+        lines.append(measures(run.headline))
     if run.report:
         lines.append(f"report {run.report}")
     return lines

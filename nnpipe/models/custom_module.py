@@ -40,7 +40,7 @@ class CustomModule(Seeded):
 
 
 def _found(layer: Custom) -> own_modules.Module:
-    module = layer.module()
+    module = layer.own_module()
     if module is None:
         raise _failure(layer, "its module cannot be found", found=layer.path.rpartition(".")[0])
     return module

@@ -73,13 +73,18 @@ class Execution:
             NnpipeError: it failed; nothing of it is in the store.
             Interrupted: somebody asked to stop; its checkpoint is kept.
         """
-        stage = self.plan[name].stage
+        stage, store = self.plan[name].stage, self.plan.store
         began = time.monotonic()
         self.observer.started(name)
         try:
             if self.stopping.is_set():
                 raise Interrupted(f"stopped before {name}")
-            key, record, status = self._planned(name) if self.plan.nothing_to_do else self._looked_up(stage)
+            self._fetch(stage)
+            contents = {made_by: self._records[made_by].content for made_by in stage.inputs.values()}
+            inputs = input_contents(stage, contents, store, self.plan.root) or {}
+            ingredients = recipe(stage, inputs, store.memo)
+            key = recipe_key(ingredients)
+            record, status = self._obtain(stage, key, ingredients)
         except BaseException as error:
             self.observer.finished(name, _ending(error), time.monotonic() - began)
             raise
@@ -128,21 +133,6 @@ class Execution:
     def _fetch(self, stage: Stage) -> None:
         if stage.source is not None and stage.source.files(self.plan.root) is None:
             stage.source.fetch(self.plan.root)
-
-    def _planned(self, name: str) -> tuple[str, Record, Literal["reused"]]:
-        """What the plan found, when it found everything: nothing can have changed what is only looked at."""
-        planned = self.plan[name]
-        assert planned.key
-        assert planned.record
-        return planned.key, planned.record, "reused"
-
-    def _looked_up(self, stage: Stage) -> tuple[str, Record, Literal["computed", "reused", "resumed"]]:
-        self._fetch(stage)
-        contents = {made_by: self._records[made_by].content for made_by in stage.inputs.values()}
-        inputs = input_contents(stage, contents, self.plan.store, self.plan.root) or {}
-        ingredients = recipe(stage, inputs, self.plan.store.memo)
-        key = recipe_key(ingredients)
-        return key, *self._obtain(stage, key, ingredients)
 
     def _obtain(
         self, stage: Stage, key: str, ingredients: JSON

@@ -17,6 +17,7 @@ import copy
 import hashlib
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TypeGuard
@@ -45,7 +46,7 @@ def fingerprint(stage: Stage, memo: Memo) -> dict[str, dict[str, str]]:
     parts = list(_parts(stage.config))
     waiting = {stage.function.partition(":")[0], *(type(part).__module__ for part in parts)}
     for part in parts:
-        if (own := getattr(part, "module", None)) and (module := own()):  # a component of the user's own
+        if module := part.own_module():
             for name, file in reached(module, lambda name, file: _own_syntax(name, file, memo)[1]).items():
                 found[name if file.stem != "__init__" else f"{name}.__init__"], imported = _own_syntax(name, file, memo)
                 waiting.update(name for name in imported if _is_projects(name))
@@ -134,6 +135,7 @@ def _digest(syntax: JSON) -> str:
     return hashlib.sha256(repr(syntax).encode()).hexdigest()
 
 
+@cache
 def _file(module: str) -> Path:
     # find_spec of a submodule imports its packages, which are light; the module itself is not imported.
     found = importlib.util.find_spec(module)

@@ -13,6 +13,12 @@ from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.store.store import Store
 
+# The metrics that are told in a line: the first three of these that were measured. The others are in the report.
+HEADLINE = (
+    "test_accuracy", "test_balanced_accuracy",
+    "test_r2", "test_mean_absolute_error", "test_root_mean_squared_error", "test_loss",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class StageResult:
@@ -49,6 +55,12 @@ class Run:
         found = {result.name: result for result in self.stages}
         known_stage(stage, found)
         return self.store.artifact(found[stage].artifact)
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """The few metrics that are told first."""
+        known = [name for name in HEADLINE if name in self.metrics]
+        return {name: self.metrics[name] for name in known[:3]}
 
     def tensors(self) -> Mapping[str, JSON]:
         """The weights of the trained network by name, as numpy arrays."""

@@ -25,6 +25,10 @@ class Part(BaseModel):
 
     unkeyed: ClassVar[frozenset[str]] = frozenset()
 
+    def own_module(self) -> Any:
+        """The module of the user's own that the part is computed by, whose code counts in keys; None: there is none."""
+        return None
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:

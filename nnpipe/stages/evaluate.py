@@ -10,14 +10,16 @@ from pydantic import Field
 from nnpipe.errors import StageError
 from nnpipe.models.architecture import Model
 from nnpipe.spec import Part
-from nnpipe.stages.finetune import class_counts
-from nnpipe.stages.splits import read_split
+from nnpipe.stages.splits import class_counts, read_split
 from nnpipe.stages.work import Work
 from nnpipe.training.losses import AnyLossOrKind
 from nnpipe.training.losses.cross_entropy import CrossEntropy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
+    from torch import Tensor
 
     from nnpipe.models.network import Network
     from nnpipe.training.examples import Examples
@@ -72,23 +74,20 @@ def evaluate(config: Evaluate, work: Work) -> None:
 
 def predict_classes(network: Network, loss: Loss, examples: Examples) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities or margins, (n, classes) float32; labels, (n,) int64; the loss of each example, (n,)."""
-    import numpy as np
-    import torch
-
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(examples), BATCH):
-            x, y = examples.rows(start, start + BATCH)
-            assert y is not None
-            logits = network.logits(x)
-            batch = (*network.decide(logits), loss.each(network, logits, y))
-            found.append([tensor.cpu().numpy() for tensor in batch])
-    scores, labels, losses = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    scores, labels, losses = _by_batches(network, loss, examples, network.decide)
     return scores, labels, losses
 
 
 def predict_numbers(network: Network, loss: Loss, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """Numbers in the data's units, (n, targets) float32; the loss of each example, (n,)."""
+    values, losses = _by_batches(network, loss, examples, lambda logits: (network.in_units(network.outputs(logits)),))
+    return values, losses
+
+
+def _by_batches(
+    network: Network, loss: Loss, examples: Examples, read: Callable[[Tensor], tuple[Tensor, ...]]
+) -> list[np.ndarray]:
+    """What ``read`` makes of the logits of all examples, and after it the loss of each."""
     import numpy as np
     import torch
 
@@ -98,10 +97,9 @@ def predict_numbers(network: Network, loss: Loss, examples: Examples) -> tuple[n
             x, y = examples.rows(start, start + BATCH)
             assert y is not None
             logits = network.logits(x)
-            batch = (network.in_units(network.outputs(logits)), loss.each(network, logits, y))
+            batch = (*read(logits), loss.each(network, logits, y))
             found.append([tensor.cpu().numpy() for tensor in batch])
-    values, losses = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return values, losses
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
 def _scores(model: Model, classes: int) -> Literal["distribution", "probabilities", "margins"]:

@@ -17,7 +17,7 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError, WeightedLayer
 from nnpipe.models.scaling import ScalingKind, TargetScalingKind, resolve_scaling, resolve_target_scaling
 from nnpipe.spec import Part
-from nnpipe.stages.splits import read_split
+from nnpipe.stages.splits import class_counts, read_split
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.training.early_stopping import EarlyStopping
@@ -125,12 +125,6 @@ def check_stopping(stopping: EarlyStopping, measured: str, classes: int) -> None
             expected="val_loss, which always is",
             found=stopping.monitor,
         )
-
-
-def class_counts(about: Mapping[str, Any]) -> Sequence[int]:
-    """How many training examples each class has, of data with attributes ``about``; empty for numbers."""
-    counts: Sequence[int] = about.get("statistics", {}).get("class_counts", {}).get("train", [])
-    return counts
 
 
 def start_from(network: Network, pretrained: Iterable[Artifact]) -> None:

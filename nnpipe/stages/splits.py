@@ -1,8 +1,9 @@
-"""From the arrays of ingested data to examples on the device that computes."""
+"""From the arrays of ingested data to examples on the device that computes, and what the data tell of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,3 +41,9 @@ def read_tensor(file: ArrayFile, name: str) -> Tensor:
         whole[start : start + len(block)] = block
         start += len(block)
     return torch.from_numpy(whole)
+
+
+def class_counts(about: Mapping[str, Any]) -> Sequence[int]:
+    """How many training examples each class has, of data with attributes ``about``; empty for numbers."""
+    counts: Sequence[int] = about.get("statistics", {}).get("class_counts", {}).get("train", [])
+    return counts

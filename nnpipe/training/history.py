@@ -43,12 +43,7 @@ class History:
 
     def to_json(self) -> dict[str, object]:
         """As a checkpoint keeps it."""
-        return {
-            "records": self.records,
-            "stopped": self.stopped,
-            "kept_epoch": self.kept_epoch,
-            "inside": self.inside,
-        }
+        return dict(vars(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> History:

@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nnpipe.training.averaging import AnyAveraging
 from nnpipe.training.early_stopping import EarlyStopping
+from nnpipe.training.regularisation import Regularisation
 from nnpipe.training.schedules import AnySchedule
 
 if TYPE_CHECKING:
     import torch
 
     from nnpipe.training.augmentation.augmentation import Augmentation
-    from nnpipe.training.regularisation import Regularisation
-
-
-def _no_regularisation() -> Regularisation:
-    from nnpipe.training.regularisation import Regularisation
-
-    return Regularisation()
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,7 @@ class Regime:
     early_stopping: EarlyStopping | None = None
     averaging: AnyAveraging | None = None
     augmentation: tuple[Augmentation, ...] = ()
-    regularisation: Regularisation = field(default_factory=_no_regularisation)
+    regularisation: Regularisation = field(default_factory=Regularisation)
     goal: float | None = None
     time_limit: float | None = None
 

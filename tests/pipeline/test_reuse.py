@@ -128,6 +128,29 @@ def test_every_run_is_recorded(store: Store) -> None:
     assert record["environment"] is None or "python" in record["environment"]
 
 
+def test_without_epochs_the_first_weights_are_measured_drawn_and_reported(store: Store) -> None:
+    done = run(store, "train.epochs=0", "visualize=[gradient_flow]")
+    assert computed(done) == AFTER_PRETRAINING
+    assert done.artifact("finetune").summary["epochs"] == 0
+    assert len(done.artifact("finetune").json("history")["inside"]) == 1
+    assert done.artifact("visualize").summary["pictures"] == ["gradient_flow"]
+
+
+def test_the_report_says_in_words_why_training_ended(store: Store) -> None:
+    done = run(store, "train.goal=100")
+    assert done.artifact("finetune").summary["stopped"] == "goal"
+    assert done.report is not None
+    told = " ".join(Path(done.report).read_text().split())
+    assert "Training ended after 1 epoch (goal: the loss was as small as asked for)." in told
+
+
+def test_a_plan_that_is_carried_out_later_looks_again(store: Store) -> None:
+    planned = plan(store)
+    assert planned.nothing_to_do
+    store.quarantine(planned["finetune"].record.artifact)
+    assert "finetune" in computed(run_local(Execution(planned, Runtime(device="cpu", threads=1))))
+
+
 # -- when something goes wrong -------------------------------------------------------------------------------
 
 

@@ -55,6 +55,13 @@ def test_a_dense_layer_after_a_convolution_without_flatten_is_placed() -> None:
     assert "{kind: flatten}" in said
 
 
+def test_augmentation_of_what_is_no_picture_is_placed() -> None:
+    layers = "    - {kind: dense, units: 1, activation: sigmoid}\n"
+    said = problem(spec(layers, "{source: two_classes}", "{loss: mean_squared_error, augmentation: [flip]}"))
+    assert "train.augmentation: only pictures can be augmented" in said
+    assert "found     examples of 2 features" in said
+
+
 def test_a_kernel_larger_than_its_input_is_placed() -> None:
     said = problem(spec("    - {kind: conv2d, filters: 4, kernel: 9}\n    - flatten\n" + DENSE))
     assert said.startswith("a.yaml:6:7: model.layers.0")

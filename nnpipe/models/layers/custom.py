@@ -57,7 +57,7 @@ class Custom(Layer):
                 raise problem(what, path=("class",), found=error.found) from error
         return self
 
-    def module(self) -> own_modules.Module | None:
+    def own_module(self) -> own_modules.Module | None:
         """The module that the class is imported from, if it can be found."""
         return own_modules.find(self.path.rpartition(".")[0], self._root)
 
@@ -75,7 +75,7 @@ class Custom(Layer):
     def _check_class(self) -> None:
         """Refuse, as far as reading tells, a module, a class or options that are not there."""
         name, _, class_name = self.path.rpartition(".")
-        module = self.module()
+        module = self.own_module()
         if module is None:
             raise problem(
                 f"no module {name}",

@@ -53,9 +53,7 @@ class Optimizer(Part):
         """
 
 
-def check_schedules(
-    optimizer: Optimizer, learning_rate: Schedule | None, momentum: Schedule | None, prefix: str = ""
-) -> None:
+def check_schedules(optimizer: Optimizer, learning_rate: Schedule | None, momentum: Schedule | None) -> None:
     """Refuse a schedule of what the optimizer does not have.
 
     Raises:
@@ -63,9 +61,9 @@ def check_schedules(
     """
     fields = type(optimizer).model_fields
     if learning_rate and "learning_rate" not in fields:
-        raise _unscheduled(optimizer, f"{prefix}schedule", "learning rate")
+        raise _unscheduled(optimizer, "schedule", "learning rate")
     if momentum and not {"momentum", "betas"} & fields.keys():
-        raise _unscheduled(optimizer, f"{prefix}momentum_schedule", "momentum")
+        raise _unscheduled(optimizer, "momentum_schedule", "momentum")
     # torch's RMSprop has no momentum to move unless it starts with one.
     if momentum and optimizer.kind == "rmsprop" and not getattr(optimizer, "momentum", 0):
         raise problem(
