@@ -6,12 +6,11 @@ Exit statuses: 0 done; 1 a stage failed; 2 the spec or the command line is wrong
 
 from __future__ import annotations
 
+import gc as garbage
 import os
 import shlex
 import sys
 from typing import Annotated, Any
-
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes as long as reading a spec
 
 import typer
 from typer.core import TyperGroup
@@ -87,6 +86,9 @@ def _options(
 def main(arguments: list[str] | None = None) -> int:
     """Carry out a command line (by default the process's own) and return its exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    garbage.set_threshold(
+        50_000
+    )  # imports make objects that stay: looking through them for garbage takes a 20th of a run
     # Or pydantic reads the metadata of every installed package to find them: a tenth of a run with nothing to do.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
