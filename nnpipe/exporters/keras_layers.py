@@ -206,7 +206,7 @@ def _weightless(layer: Layer) -> tuple[str, Mapping[str, Any]]:
         case GlobalMaxPool2d():
             return "GlobalMaxPooling2D", CHANNELS_LAST
         case Dropout():
-            return "Dropout", {"rate": layer.rate}
+            return "GaussianDropout" if layer.noise == "gaussian" else "Dropout", {"rate": layer.rate}
     raise StageError(
         f"keras_h5 has no word for the layer {layer.kind!r}",
         expected="layers that Keras has too",

@@ -1,25 +1,34 @@
-"""Dropout whose masks come from a generator of its own."""
+"""Dropout whose noise comes from a generator of its own."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
+from nnpipe.models.layers.dropout import Noise
 from nnpipe.models.seeded import Seeded
 
 
 class SeededDropout(Seeded):
-    """Zeros with probability ``rate`` in training mode, the others divided by ``1 - rate``; else the identity."""
+    """In training mode multiplies by noise of mean 1 and variance rate / (1 - rate); else the identity.
 
-    def __init__(self, rate: float, generator: torch.Generator) -> None:
+    bernoulli: 0 with probability ``rate``, else 1 / (1 - rate). gaussian: normal.
+    """
+
+    def __init__(self, rate: float, noise: Noise, generator: torch.Generator) -> None:
         super().__init__(generator)
-        self.rate = rate
+        self.rate, self.noise = rate, noise
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
+        if self.noise == "gaussian":
+            deviation = math.sqrt(self.rate / (1 - self.rate))
+            return x * torch.empty_like(x).normal_(1, deviation, generator=self.generator)
         kept = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
         return x * kept.div_(1 - self.rate)
 
     def extra_repr(self) -> str:
-        return f"rate={self.rate}"
+        return f"rate={self.rate}, noise={self.noise}"

@@ -72,11 +72,13 @@ def _pretraining(spec: Spec) -> Iterable[Stage]:
     pretrain = spec.pretrain
     if pretrain is None:
         return
-    for number, layer in enumerate(pretrain.dense_layers(spec.model), start=1):
+    layers = pretrain.dense_layers(spec.model)
+    for number, layer in enumerate(layers, start=1):
         name = f"pretrain/{number}"
         config = PretrainLayer(
             method=pretrain.method,
             layer=layer,
+            below=layers[number - 2].activation if number > 1 else None,
             epochs=pretrain.epochs,
             batch_size=pretrain.batch_size,
             optimizer=pretrain.optimizer,

@@ -74,7 +74,7 @@ class Spec(Part):
         return self
 
     def _check_scaling(self, pretrain: Pretrain) -> None:
-        if self.data.scaling == "standard" and pretrain.method.reads_probabilities:
+        if self.data.scaling == "standard" and pretrain.method.reads_probabilities(None):
             raise problem(
                 f"pretraining by {pretrain.method.kind} reads values as probabilities",
                 path=("data", "scaling"),

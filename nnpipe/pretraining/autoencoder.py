@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from nnpipe.models.activations import Activation
 from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining.method import Method
 from nnpipe.spec import problem
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from nnpipe.pretraining.denoising import Denoising
+    from nnpipe.pretraining.objective import Visible
 
 Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 ReconstructionLoss = Literal["cross_entropy", "mean_squared_error"]
@@ -44,14 +44,13 @@ class Autoencoder(Method):
             )
         return self
 
-    @property
-    def reads_probabilities(self) -> bool:
+    def reads_probabilities(self, below: Activation | None) -> bool:
         return self.loss == "cross_entropy"
 
     def check(self, layer: Dense) -> None:
         """Every dense layer can encode."""
 
-    def objective(self, layer: Dense, mean: Tensor, seed: int) -> Denoising:
+    def objective(self, layer: Dense, below: Activation | None, visible: Visible, seed: int) -> Denoising:
         from nnpipe.pretraining.denoising import Denoising
 
-        return Denoising(layer, mean, seed, self.corruption, self.level, self.tied, self.loss)
+        return Denoising(layer, visible.mean, seed, self.corruption, self.level, self.tied, self.loss)

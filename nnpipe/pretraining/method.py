@@ -5,28 +5,28 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from nnpipe.models.activations import Activation
 from nnpipe.models.layers.dense import Dense
 from nnpipe.spec import Part
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nnpipe.pretraining.objective import LayerObjective
+    from nnpipe.pretraining.objective import LayerObjective, Visible
 
 
 class Method(Part):
     """A way to learn a dense layer from its inputs alone.
 
     has_loss: whether what it makes small has a value, as optimizers that search along a line need.
+    needs_labels: whether examples come to its objective with their labels.
     """
 
     has_loss: ClassVar[bool]
+    needs_labels: ClassVar[bool] = False
     kind: str
 
-    @property
     @abstractmethod
-    def reads_probabilities(self) -> bool:
-        """Whether visible values have to lie between 0 and 1."""
+    def reads_probabilities(self, below: Activation | None) -> bool:
+        """Whether visible values have to lie between 0 and 1. ``below``: the activation that they leave; None: data."""
 
     @abstractmethod
     def check(self, layer: Dense) -> None:
@@ -37,8 +37,5 @@ class Method(Part):
         """
 
     @abstractmethod
-    def objective(self, layer: Dense, mean: Tensor, seed: int) -> LayerObjective:
-        """What the training loop makes small, first weights and all later draws from ``seed`` alone.
-
-        mean: (visible,) float32, of each visible unit over the training examples; on the device that computes.
-        """
+    def objective(self, layer: Dense, below: Activation | None, visible: Visible, seed: int) -> LayerObjective:
+        """What the training loop makes small, first weights and all later draws from ``seed`` alone."""

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
+from nnpipe.models.layers.layer import Shape
 from nnpipe.training.objective import Objective
 
 WEIGHTS, SAMPLES = 0, 2  # purposes of generators; the loop's own is 1; see nnpipe.training.seeds
 VISIBLE_MEAN_BOUND = 0.001  # a unit that never changes would have an infinite bias, and never learn to change
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What a layer sees of the training examples; tensors are on the device that computes.
+
+    shape: of one example, (features,) or (channels, height, width).
+    mean, deviation: of each unit over the examples, flattened: (units,) float32.
+    classes: how many there are; 0 where examples have no labels, or numbers in their place.
+    """
+
+    shape: Shape
+    mean: Tensor
+    deviation: Tensor
+    classes: int = 0
 
 
 class LayerObjective(Objective, Protocol):

@@ -69,7 +69,7 @@ class Pretrain(Part):
         return [layer for i in pretrained_layers(model, self) if isinstance(layer := model.layers[i], Dense)]
 
     def _check_below(self, below: Dense | None) -> None:
-        if below and self.method.reads_probabilities and below.activation not in PROBABILITIES:
+        if below and self.method.reads_probabilities(below.activation) and below.activation not in PROBABILITIES:
             raise ShapeError(
                 f"pretraining by {self.method.kind} needs inputs from 0 to 1",
                 expected="activation sigmoid in the layer below",

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from nnpipe.models.activations import Activation
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ShapeError
 from nnpipe.pretraining.method import Method
 from nnpipe.spec import problem
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from nnpipe.pretraining.contrastive_divergence import ContrastiveDivergence
+    from nnpipe.pretraining.objective import Visible
 
 CHAINS = 100
 
@@ -46,8 +46,7 @@ class Rbm(Method):
             )
         return self
 
-    @property
-    def reads_probabilities(self) -> bool:
+    def reads_probabilities(self, below: Activation | None) -> bool:
         return True
 
     def check(self, layer: Dense) -> None:
@@ -59,8 +58,8 @@ class Rbm(Method):
                 hint="set activation: sigmoid, or pretrain with {kind: autoencoder}",
             )
 
-    def objective(self, layer: Dense, mean: Tensor, seed: int) -> ContrastiveDivergence:
+    def objective(self, layer: Dense, below: Activation | None, visible: Visible, seed: int) -> ContrastiveDivergence:
         from nnpipe.pretraining.contrastive_divergence import ContrastiveDivergence
 
         chains = (self.chains or CHAINS) if self.sampler == "pcd" else 0
-        return ContrastiveDivergence(mean, layer.units, seed, self.steps, self.weight_decay, chains)
+        return ContrastiveDivergence(visible.mean, layer.units, seed, self.steps, self.weight_decay, chains)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from nnpipe.errors import StageError
+from nnpipe.models.activations import Activation
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.scaling import Scaling, ScalingKind, resolve_scaling
 from nnpipe.pretraining import AnyMethod
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from nnpipe.pretraining.objective import LayerObjective
+    from nnpipe.pretraining.objective import LayerObjective, Visible
     from nnpipe.training.examples import Examples
 
 SPLITS = ("train", "validation", "test")
@@ -31,10 +32,11 @@ ROUNDING = 1e-6  # how far from [0, 1] scaling may round
 
 
 class PretrainLayer(Part):
-    """One layer, and how it learns."""
+    """One layer, and how it learns. below: the activation of the layer below; None where it sees the data."""
 
     method: AnyMethod
     layer: Dense
+    below: Activation | None = None
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     optimizer: AnyOptimizer
@@ -54,10 +56,10 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     from nnpipe.training.loop import fit
     from nnpipe.training.regime import Regime
 
-    splits = _visible(config, work)
-    if config.method.reads_probabilities:
+    splits, classes = _examples(config, work)
+    if config.method.reads_probabilities(config.below):
         _check_probabilities(config, splits)
-    objective = config.method.objective(config.layer, _mean(splits["train"]), work.seed)
+    objective = config.method.objective(config.layer, config.below, _seen(splits["train"], classes), work.seed)
     history = fit(
         objective,
         config.optimizer.build(objective.module.parameters()),
@@ -81,17 +83,34 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     work.output.summary |= {"epochs": len(records), **measures}
 
 
-def _visible(config: PretrainLayer, work: Work) -> dict[str, Examples]:
-    """The examples of each split as the layer sees them, whole in the memory of the device that computes."""
+def _examples(config: PretrainLayer, work: Work) -> tuple[dict[str, Examples], int]:
+    """The examples of each split as the layer sees them, whole in the memory of the device that computes; the classes.
+
+    Raises:
+        StageError: the method needs labels and there are none.
+    """
     from nnpipe.training.examples import Examples
 
     below = work.inputs.get("below")
-    with closing(below.arrays("representation") if below else work.inputs["data"].arrays("data")) as file:
+    with ExitStack() as opened:
+        data = opened.enter_context(closing(work.inputs["data"].arrays("data")))
+        file = opened.enter_context(closing(below.arrays("representation"))) if below else data
+        classes = len(data.attributes()["class_names"])
+        if config.method.needs_labels and not classes:
+            raise StageError(
+                f"pretraining by {config.method.kind} needs labels",
+                where="pretrain.method",
+                expected="data with classes",
+                found="numbers to learn",
+            )
         prefix, scaling = ("H", Scaling()) if below else ("X", resolve_scaling(config.scaling, file.attributes()))
-        names = {split: f"{prefix}_{split}" for split in SPLITS if f"{prefix}_{split}" in file.names()}
-        return {
-            split: Examples(read_tensor(file, name).to(work.device), None, scaling) for split, name in names.items()
-        }
+        found = {}
+        for split in SPLITS:
+            if f"{prefix}_{split}" in file.names():
+                x = read_tensor(file, f"{prefix}_{split}").to(work.device)
+                y = read_tensor(data, f"y_{split}").to(work.device) if config.method.needs_labels else None
+                found[split] = Examples(x, y, scaling)
+        return found, classes
 
 
 def _check_probabilities(config: PretrainLayer, splits: Mapping[str, Examples]) -> None:
@@ -115,12 +134,16 @@ def _extremes(examples: Examples) -> tuple[Tensor, Tensor]:
     return found[:, 0].amin(), found[:, 1].amax()
 
 
-def _mean(examples: Examples) -> Tensor:
-    """(visible,) float32, summed in float64."""
+def _seen(examples: Examples, classes: int) -> Visible:
+    """What there is to tell of the training examples, summed in float64."""
     import torch
 
-    sums = [x.double().sum(0) for x in _blocks(examples)]
-    return (torch.stack(sums).sum(0) / len(examples)).float()
+    from nnpipe.pretraining.objective import Visible
+
+    sums = torch.stack([torch.stack((x.double().sum(0), x.double().square().sum(0))) for x in _blocks(examples)])
+    mean, square = sums.sum(0) / len(examples)
+    deviation = (square - mean.square()).clamp(min=0).sqrt()
+    return Visible(tuple(examples.x.shape[1:]), mean.float(), deviation.float(), classes)
 
 
 def _write_representation(objective: LayerObjective, splits: Mapping[str, Examples], hidden: int, work: Work) -> None:

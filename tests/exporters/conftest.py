@@ -73,7 +73,7 @@ ARCHITECTURES: dict[str, tuple[tuple[int, ...], list[Any]]] = {
             "flatten",
             {"kind": "activation", "activation": "gelu"},
             {"kind": "batch_norm"},
-            {"kind": "dropout", "rate": 0.3},
+            {"kind": "dropout", "rate": 0.3, "noise": "gaussian"},
             {"kind": "dense", "units": 7, "activation": "softsign"},
             {"kind": "residual", "layers": [{"kind": "dense", "units": 4, "activation": "tanh"}, "batch_norm"]},
             {"kind": "dense", "units": 3},

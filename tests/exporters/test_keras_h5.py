@@ -82,7 +82,7 @@ def test_keras_has_the_layers_of_the_spec(keras: dict[str, Any]) -> None:
     layers = keras["every_layer"]["layers"]
     assert layers.count("Add") == 4
     assert layers.count("BatchNormalization") == 4
-    assert {"AveragePooling2D", "MaxPooling2D", "LeakyReLU", "Activation"} <= set(layers)
+    assert {"AveragePooling2D", "MaxPooling2D", "LeakyReLU", "Activation", "GaussianDropout"} <= set(layers)
 
 
 @NEEDS_KERAS

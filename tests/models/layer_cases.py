@@ -42,6 +42,7 @@ CASES: list[Case] = [
     ({"kind": "reshape", "shape": [24]}, (2, 3, 4), (24,), 0),
     ({"kind": "activation", "activation": "softplus"}, (3, 4, 5), (3, 4, 5), 0),
     ({"kind": "dropout", "rate": 0.5}, (3, 5, 8), (3, 5, 8), 0),
+    ({"kind": "dropout", "rate": 0.5, "noise": "gaussian"}, (6,), (6,), 0),
     ({"kind": "batch_norm"}, (3, 5, 8), (3, 5, 8), 6),
     ({"kind": "batch_norm", "momentum": 0.5, "epsilon": 0.01}, (7,), (7,), 14),
     ({"kind": "residual", "layers": INNER}, (3, 4, 5), (3, 4, 5), 112 + 111),

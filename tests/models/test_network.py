@@ -109,12 +109,22 @@ def test_dropout_leaves_out_the_fraction_it_says_and_keeps_the_mean() -> None:
     assert torch.equal(network.eval()(torch.ones(2, 1000)), torch.ones(2, 1000))
 
 
-def test_dropout_draws_from_its_own_generator_alone() -> None:
+def test_gaussian_dropout_multiplies_by_normal_noise_of_the_same_mean_and_variance() -> None:
+    network = network_of([{"kind": "dropout", "rate": 0.2, "noise": "gaussian"}], (1000,)).train()
+    y = network(torch.full((200, 1000), 2.0))
+    assert y.mean().item() == pytest.approx(2, abs=0.01)
+    assert y.std().item() == pytest.approx(2 * 0.5, abs=0.01)  # sqrt(0.2 / 0.8)
+    assert len(y.unique()) > 1000
+    assert torch.equal(network.eval()(torch.ones(2, 1000)), torch.ones(2, 1000))
+
+
+@pytest.mark.parametrize("noise", ["bernoulli", "gaussian"])
+def test_dropout_draws_from_its_own_generator_alone(noise: str) -> None:
     x, masks = torch.ones(3, 50), []
     for seed in (0, 0, 1):
         torch.manual_seed(len(masks))
         state = torch.get_rng_state()
-        masks.append(network_of([{"kind": "dropout", "rate": 0.5}], (50,), seed).train()(x))
+        masks.append(network_of([{"kind": "dropout", "rate": 0.5, "noise": noise}], (50,), seed).train()(x))
         assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])

@@ -12,13 +12,14 @@ from sklearn.decomposition import PCA
 from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining.autoencoder import Autoencoder
 from nnpipe.pretraining.denoising import Denoising
+from nnpipe.pretraining.objective import Visible
 
 HALF = torch.full((6,), 0.5)
 
 
 def denoising(mean: torch.Tensor = HALF, units: int = 4, activation: str = "sigmoid", **options: Any) -> Denoising:
     layer = Dense.model_validate({"units": units, "activation": activation})
-    return Autoencoder(**options).objective(layer, mean, seed=0)
+    return Autoencoder(**options).objective(layer, None, Visible(mean.shape, mean, torch.ones_like(mean)), seed=0)
 
 
 def loss_in_numpy(objective: Denoising, x: np.ndarray, activation: Callable[[np.ndarray], np.ndarray]) -> float:

@@ -14,6 +14,7 @@ from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining import AnyMethod
 from nnpipe.pretraining.autoencoder import Autoencoder
 from nnpipe.pretraining.method import Method
+from nnpipe.pretraining.objective import Visible
 from nnpipe.pretraining.rbm import Rbm
 from nnpipe.spec import members
 from nnpipe.training.examples import Examples
@@ -24,6 +25,7 @@ from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.regime import Regime
 
 LAYER = Dense(units=5, activation="sigmoid")
+SEEN = Visible((12,), torch.full((12,), 0.5), torch.full((12,), 0.5), classes=2)
 LISTED: list[type[Method]] = list(members(AnyMethod))
 METHODS = [
     *(method() for method in LISTED),
@@ -72,7 +74,7 @@ def images(seed: int) -> Examples:
 
 
 def learn(method: Method, watch: MemoryWatch, optimizer: Optimizer, seed: int = 4) -> tuple[bytes, list[Any]]:
-    objective = method.objective(LAYER, torch.full((12,), 0.5), seed)
+    objective = method.objective(LAYER, None, SEEN, seed)
     gradient = objective.gradient
 
     def watched(x: Any, y: Any) -> Any:
@@ -88,13 +90,13 @@ def learn(method: Method, watch: MemoryWatch, optimizer: Optimizer, seed: int = 
 @pytest.mark.parametrize("method", METHODS, ids=name)
 class TestEveryMethod:
     def test_it_keeps_what_fine_tuning_starts_from(self, method: Method) -> None:
-        module = method.objective(LAYER, torch.full((12,), 0.5), 0).module
+        module = method.objective(LAYER, None, SEEN, 0).module
         shapes = {key: tuple(parameter.shape) for key, parameter in module.named_parameters()}
         assert shapes.pop("decoder_weight", (12, 5)) == (12, 5)
         assert shapes == {"weight": (5, 12), "bias": (5,), "visible_bias": (12,)}
 
     def test_it_represents_as_the_layer_will(self, method: Method) -> None:
-        objective = method.objective(LAYER, torch.full((12,), 0.5), 0)
+        objective = method.objective(LAYER, None, SEEN, 0)
         x = torch.rand(9, 1, 3, 4, generator=torch.Generator().manual_seed(0))
         weight, bias = (objective.module.get_parameter(key) for key in ("weight", "bias"))
         expected = torch.sigmoid(x.flatten(1) @ weight.T + bias)
@@ -103,7 +105,7 @@ class TestEveryMethod:
         torch.testing.assert_close(found, expected)
 
     def test_it_learns(self, method: Method) -> None:
-        objective = method.objective(LAYER, torch.full((12,), 0.5), 0)
+        objective = method.objective(LAYER, None, SEEN, 0)
         x = torch.tensor(np.repeat(np.eye(4, dtype=np.float32), 3, axis=1)).repeat(4, 1)
         optimizer = torch.optim.SGD(objective.module.parameters(), lr=0.05, momentum=0.5)
         before = objective.measure(x, None)["reconstruction_error"].item()
@@ -129,7 +131,7 @@ class TestEveryMethod:
         assert learn(method, MemoryWatch(states), optimizer) == whole
 
     def test_measures_have_the_same_names_with_and_without_learning(self, method: Method) -> None:
-        objective, x = method.objective(LAYER, torch.full((12,), 0.5), 0), torch.full((4, 12), 0.25)
+        objective, x = method.objective(LAYER, None, SEEN, 0), torch.full((4, 12), 0.25)
         learned, measured = objective.gradient(x, None), objective.measure(x, None)
         assert set(learned) == set(measured)
         assert "reconstruction_error" in learned

@@ -43,7 +43,8 @@ def ingested(folder: Path, lengths: dict[str, int], scale: float = 1) -> Artifac
             writer.append(f"X_{split}", digits[start : start + length])
             start += length
         statistics = {"mean": 5.0, "std": 6.0, "feature_mean": None, "feature_std": None}
-        writer.attributes = {"input_shape": [1, 8, 8], "value_range": [0, 16], "statistics": statistics}
+        about = {"input_shape": [1, 8, 8], "value_range": [0, 16], "statistics": statistics}
+        writer.attributes = {**about, "class_names": [str(digit) for digit in range(10)]}
     return sealed(output, "ingest")
 
 

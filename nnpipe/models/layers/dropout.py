@@ -11,12 +11,19 @@ from nnpipe.models.layers.layer import Layer, Shape
 if TYPE_CHECKING:
     from torch import Generator, nn
 
+Noise = Literal["bernoulli", "gaussian"]
+
 
 class Dropout(Layer):
-    """Sets values to zero with probability ``rate`` and scales the others up; does nothing after training."""
+    """In training sets values to zero with probability ``rate`` and scales the others up; afterwards does nothing.
+
+    With gaussian noise values are multiplied by N(1, rate / (1 - rate)) instead: the same mean and variance, and on
+    MNIST the lower error (Srivastava et al. 2014, table 10).
+    """
 
     kind: Literal["dropout"] = "dropout"
     rate: float = Field(ge=0, lt=1, description="Probability that a value is left out.")
+    noise: Noise = Field("bernoulli", description="What values are multiplied by; gaussian: of the same variance.")
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
@@ -27,4 +34,4 @@ class Dropout(Layer):
     def build(self, shape: Shape, generator: Generator) -> nn.Module:
         from nnpipe.models.seeded_dropout import SeededDropout
 
-        return SeededDropout(self.rate, generator)
+        return SeededDropout(self.rate, self.noise, generator)
