@@ -61,14 +61,14 @@ def _norms(inside: Inside, epoch: int) -> list[float]:
 def _draw_layers(axes: Axes, inside: Inside) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import BLUE, VERMILLION
+    from nnpipe.plots.style import BLUE, VERMILLION, logarithmic
 
     numbers = range(1, len(_layers(inside)) + 1)
     axes.plot(numbers, _norms(inside, 0), "o-", color=BLUE, markersize=4, label="before training")
     if len(inside) > 1:
         axes.plot(numbers, _norms(inside, -1), "o--", color=VERMILLION, markersize=4, label="at the end")
         axes.legend()
-    _logarithmic(axes)
+    logarithmic(axes.yaxis)
     axes.set_title("Length of the gradient, layer by layer")
     axes.set_xlabel("layer with weights, from the input")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
@@ -78,25 +78,19 @@ def _draw_epochs(axes: Axes, inside: Inside) -> None:
     import matplotlib as mpl
     from matplotlib.ticker import MaxNLocator
 
+    from nnpipe.plots.style import logarithmic
+
     layers = _layers(inside)
     colours = mpl.colormaps["viridis"]
     for number, layer in enumerate(layers, start=1):
         values = [epoch[layer]["gradient_norm"] for epoch in inside]
         label = str(number) if number in (1, len(layers)) or len(layers) <= 6 else None
         axes.plot(range(len(inside)), values, color=colours(0.9 * (number - 1) / (len(layers) - 1)), label=label)
-    _logarithmic(axes)
+    logarithmic(axes.yaxis)
     axes.set_title("Length of the gradient, epoch by epoch")
     axes.set_xlabel("epoch; 0: before training")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.legend(title="layer", title_fontsize=8.5, loc="upper left", bbox_to_anchor=(1, 1.05), handlelength=1.2)
-
-
-def _logarithmic(axes: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _seen(inside: Inside) -> str:

@@ -64,7 +64,7 @@ def draw(
         spread = [point.std or 0.0 for point in line.points.values()]
         axes.errorbar(
             list(where.values()), means, spread if any(spread) else None,
-            label=_short(line.label), color=colour, linestyle=style if numeric else "none",
+            label=shortened(line.label), color=colour, linestyle=style if numeric else "none",
             marker=MARKERS[index % len(MARKERS)], markersize=5, capsize=3, elinewidth=1.1, linewidth=1.5,
         )  # fmt: skip
     axes.set_ylabel(kind(measure))
@@ -85,10 +85,10 @@ def _scale(axes: Axes, axis: str, values: Sequence[float | str], *, numeric: boo
     if numeric and min(numbers) > 0 and max(numbers) / min(numbers) >= LOGARITHMIC:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(numbers, [f"{value:g}" if isinstance(value, int | float) else _short(value) for value in values])
+    axes.set_xticks(numbers, [f"{value:g}" if isinstance(value, int | float) else shortened(value) for value in values])
     if not numeric:
         axes.set_xlim(-0.5, len(values) - 0.5)
-        if sum(len(_short(str(value))) for value in values) > 50:
+        if sum(len(shortened(str(value))) for value in values) > 50:
             axes.tick_params(axis="x", labelrotation=20)
     return numbers
 
@@ -116,6 +116,7 @@ def _described(lines: Sequence[Line], values: Sequence[float | str]) -> str:
     return "; ".join(f"{line.label + ': ' if line.label else ''}{text}" for line, text in zip(lines, told, strict=True))
 
 
-def _short(label: object) -> str:
+def shortened(label: object) -> str:
+    """A label that is not too long for a legend."""
     text = str(label)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnpipe.plots import words as reading
-from nnpipe.plots.sweep import MOST_LINES, Line, Point
 from nnpipe.spec import Part
 from nnpipe.spec.matrix import MATRIX, SEED
 from nnpipe.spec.words import words
 from nnpipe.stages.report import TEMPLATES
 from nnpipe.stages.report_spec import spec_text
+from nnpipe.stages.sweep_plots import Course, plots
 from nnpipe.stages.sweep_table import Row, best, decimal, short_names, smaller_is_better, table, to_csv
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
-from nnpipe.store.canonical import canonical_json
 
 TEMPLATE = Path(__file__).with_name("sweep.html.jinja")  # not among those of a run's report, whose keys count them
 
@@ -58,6 +56,11 @@ def evaluation_of(number: int) -> str:
     return f"run-{number}/evaluation"
 
 
+def network_of(number: int) -> str:
+    """The stage's word for what run ``number`` trained, with the history of its training."""
+    return f"run-{number}/network"
+
+
 def report_of(number: int) -> str:
     """The stage's word for the report of run ``number``."""
     return f"run-{number}/report"
@@ -70,7 +73,7 @@ def sweep(config: SweepReport, work: Work) -> None:
         for number, run in enumerate(config.runs, start=1)
     ]
     rows = table(runs, config.metrics)
-    facts = _facts(config, runs, rows)
+    facts = _facts(config, runs, rows, _courses(config, work.inputs))
     links = {number: _link(work.inputs[report_of(number)]) for number in _reported(config, work.inputs)}
     page = _render({**facts, "links": links}).encode()
     timeless = _render({**facts, "links": dict.fromkeys(links, "#")}).encode()
@@ -83,6 +86,18 @@ def sweep(config: SweepReport, work: Work) -> None:
 def _measures(inputs: Mapping[str, Artifact], number: int) -> Mapping[str, float]:
     artifact = inputs.get(evaluation_of(number))
     return artifact.summary.get("metrics", {}) if artifact else {}
+
+
+def _courses(config: SweepReport, inputs: Mapping[str, Artifact]) -> list[Course]:
+    """How training went in each run that came to its end."""
+    found = []
+    for number, run in enumerate(config.runs, start=1):
+        network = inputs.get(network_of(number))
+        records = network.json("history")["records"] if network else []
+        if records:
+            values = dict(zip(config.axes, run.values, strict=True))
+            found.append(Course(values, [record["epoch"] for record in records], [r["loss"] for r in records]))
+    return found
 
 
 def _reported(config: SweepReport, inputs: Mapping[str, Artifact]) -> list[int]:
@@ -110,7 +125,10 @@ def _render(facts: Mapping[str, Any]) -> str:
 
 
 def _facts(
-    config: SweepReport, runs: Sequence[tuple[dict[str, Any], Mapping[str, float]]], rows: Sequence[Row]
+    config: SweepReport,
+    runs: Sequence[tuple[dict[str, Any], Mapping[str, float]]],
+    rows: Sequence[Row],
+    courses: Sequence[Course],
 ) -> dict[str, Any]:
     first = config.metrics[0]
     axes = [axis for axis in config.axes if axis != SEED]
@@ -126,66 +144,7 @@ def _facts(
             {"values": values, "measures": measures, "failed": run.failed}
             for run, (values, measures) in zip(config.runs, runs, strict=True)
         ],
-        "plots": list(_plots(config, rows, runs)),
+        "plots": list(plots(config.axes, config.metrics, rows, runs, courses)),
         "spec_text": spec_text(config.spec),
         "matrix_text": spec_text({MATRIX: config.spec[MATRIX]}),
     }
-
-
-# -- plots ---------------------------------------------------------------------------------------------------
-
-
-def _plots(
-    config: SweepReport, rows: Sequence[Row], runs: Sequence[tuple[dict[str, Any], Mapping[str, float]]]
-) -> Iterator[dict[str, str]]:
-    """A plot of each measure that some run has."""
-    from nnpipe.plots import style
-    from nnpipe.plots.sweep import draw
-
-    axes = [axis for axis in config.axes if axis != SEED]
-    if not axes:  # seeds alone: each is a point
-        rows = [Row(values, table([(values, measures)], config.metrics)[0].measures) for values, measures in runs]
-    axis = main_axis(rows, axes or [SEED])
-    names = short_names(config.axes)
-    others = [name for name in axes if name != axis]
-    values = list({canonical_json(row.values[axis]): row.values[axis] for row in rows}.values())
-    if _numeric(values):
-        values.sort()
-    for metric in config.metrics:
-        lines = lines_over(rows, metric, axis, values, others)
-        if lines:
-            with style.applied():
-                shown = values if _numeric(values) else [words(value) for value in values]
-                told = ", ".join(names[name] for name in others)
-                drawing = draw(metric, names[axis], shown, lines, told, smaller=smaller_is_better(metric))
-                url = "data:image/png;base64," + base64.b64encode(style.png(drawing.figure)).decode()
-            yield {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt, "url": url}
-
-
-def main_axis(rows: Sequence[Row], axes: Sequence[str]) -> str:
-    """The axis to plot over: the first of numbers, or else the first, of those with more than one value."""
-    several = [axis for axis in axes if len({canonical_json(row.values[axis]) for row in rows}) > 1] or list(axes)
-    return next((axis for axis in several if _numeric([row.values[axis] for row in rows])), several[0])
-
-
-def lines_over(rows: Sequence[Row], metric: str, axis: str, values: Sequence[Any], others: Sequence[str]) -> list[Line]:
-    """A line for each combination of the other axes, in their order; the best ones first where they are many."""
-    found: dict[str, dict[int, Point]] = {}
-    for place, value in enumerate(values):
-        for row in rows:
-            measure = row.measures[metric]
-            if canonical_json(row.values[axis]) == canonical_json(value) and measure.mean is not None:
-                label = ", ".join(words(row.values[name]) for name in others)
-                found.setdefault(label, {})[place] = Point(measure.mean, measure.std, measure.each)
-    order = {
-        ", ".join(words(row.values[name]) for name in others): index for index, row in reversed([*enumerate(rows)])
-    }
-    lines = [Line(label, found[label]) for label in sorted(found, key=order.__getitem__)]
-    if len(lines) <= MOST_LINES:
-        return lines
-    sign = 1 if smaller_is_better(metric) else -1
-    return sorted(lines, key=lambda line: min(sign * point.mean for point in line.points.values()))
-
-
-def _numeric(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

@@ -17,7 +17,7 @@ from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.plan import Plan, PlannedStage
 from nnpipe.pipeline.runtime import Runtime
 from nnpipe.pipeline.sweep import Family, Member
-from nnpipe.stages.sweep import Outcome, SweepReport, evaluation_of, report_of, template_digest
+from nnpipe.stages.sweep import Outcome, SweepReport, evaluation_of, network_of, report_of, template_digest
 from nnpipe.stages.sweep_table import Row, table, to_csv, told_measures
 from nnpipe.stages.work import Silent
 from nnpipe.store.store import Store
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from nnpipe.store.canonical import JSON
 
 LABEL = "sweep"  # of the ref
-READ = {"evaluate": evaluation_of, "report": report_of}  # stage of a run -> the word that the sweep has for it
+READ = {
+    "evaluate": evaluation_of,
+    "finetune": network_of,
+    "report": report_of,
+}  # stage of a run -> the word that the sweep has for it
 
 
 @dataclass(frozen=True)

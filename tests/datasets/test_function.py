@@ -20,7 +20,7 @@ def samples(seed: int = 0, **options: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(x), np.concatenate(y)
 
 
-@pytest.mark.parametrize(("function", "variables"), [("sine", 1), ("sinc", 1), ("peaks", 2)])
+@pytest.mark.parametrize(("function", "variables"), [("sine", 1), ("sinc", 1), ("bump", 1), ("peaks", 2)])
 def test_it_is_described_without_being_made(function: Any, variables: int) -> None:
     source = Function(function=function)
     opened = source.open(Path(), 0)
@@ -35,6 +35,7 @@ def test_it_is_described_without_being_made(function: Any, variables: int) -> No
         ("sine", (np.pi / 2,), 1.0),
         ("sinc", (0.0,), 1.0),
         ("sinc", (0.5,), 2 / np.pi),
+        ("bump", (0.0,), 2 * np.tanh(2)),
         ("peaks", (0.0, 0.0), 8 / 3 / np.e),  # 3/e from the hill, less 1/(3e)
         ("peaks", (1.0, 0.0), 8 / np.exp(1) - np.exp(-4) / 3),  # 0 from the hill, -10 (1/5 - 1)/e from the ring
     ],

@@ -14,7 +14,9 @@ import pytest
 
 from nnpipe.plots import style
 from nnpipe.plots.sweep import MOST_LINES, Line, Point, draw
-from nnpipe.stages.sweep import Outcome, SweepReport, lines_over, main_axis, sweep, template_digest
+from nnpipe.plots.sweep_curves import Curve, draw_curves
+from nnpipe.stages.sweep import Outcome, SweepReport, sweep, template_digest
+from nnpipe.stages.sweep_plots import Course, curves_of, lines_over, main_axis
 from nnpipe.stages.sweep_table import Row, best, short_names, table, to_csv, told_measures
 from nnpipe.stages.work import Work
 from nnpipe.store.checkpoints import DiskCheckpoints
@@ -157,6 +159,41 @@ def test_a_drawing_has_its_values_as_ticks_and_bars_of_one_deviation(values: Any
     assert f"The largest mean, 0.5, is at rate {values[0]}, of tanh." in drawing.caption
 
 
+def course(label: str, seed: int, *losses: float) -> Course:
+    return Course({"a": label, "seed": seed}, range(1, len(losses) + 1), losses)
+
+
+def test_there_is_a_curve_for_each_combination_with_all_its_seeds_and_their_geometric_mean() -> None:
+    courses = [course("p", 0, 8, 4), course("p", 1, 2, 1, 0.5), course("q", 0, 1, 1), course("still", 0, 3)]
+    first, second = curves_of(courses, ["a"])
+    assert (first.label, list(first.epochs), first.losses) == ("p", [1, 2, 3], [(8, 4), (2, 1, 0.5)])
+    assert first.mean == pytest.approx([4, 2, 0.5])
+    assert (second.label, second.mean) == ("q", [1, 1])
+
+
+def test_a_mean_of_losses_that_may_be_zero_or_less_is_the_plain_one() -> None:
+    assert Curve("", [1], [[0.0], [1.0]]).mean == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("losses", "scales"),
+    [
+        ([[1, 0.5], [1, 0.4]], ("linear", "linear")),
+        ([[1, 0.01], [1, 0.4]], ("linear", "log")),
+        ([[1, 0.0], [1, 0.4]], ("linear", "linear")),
+        ([[1, 0.5], [1.0] * 250], ("log", "linear")),
+    ],
+)
+def test_curves_have_logarithmic_axes_where_they_go_far(losses: Any, scales: tuple[str, str]) -> None:
+    curves = [Curve(f"run {len(each)}", range(1, len(each) + 1), [each]) for each in losses]
+    with style.applied():
+        drawing = draw_curves(curves, "algorithm")
+        (axes,) = drawing.figure.axes
+        assert (axes.get_xscale(), axes.get_yscale()) == scales
+        assert [line.get_xydata()[-1, 1] for line in axes.lines] == pytest.approx([each[-1] for each in losses])
+    assert f"run 2: {losses[0][-1]:.3g} after 2 epochs" in drawing.caption
+
+
 # -- the artifact --------------------------------------------------------------------------------------------
 
 
@@ -190,8 +227,10 @@ def made(
         outcomes.append(Outcome(values=tuple(values.values()), failed="training diverged" if failed else None))
         if failed:
             continue
-        for word in ("evaluation", "report"):
+        for word in ("evaluation", "network", "report"):
             with store.output(f"{number}{word}") as output:
+                if word == "network":
+                    output.json("history", {"records": [{"epoch": e, "loss": number / e} for e in (1, 2)]})
                 if word == "report":
                     output.file("report.html", times.encode(), content=b"")
                 output.summary = {"metrics": measures, "number": number}
@@ -226,10 +265,11 @@ def test_the_report_has_the_table_the_plots_the_runs_and_the_matrix(whole: tuple
         "The largest mean test accuracy, 0.2, has learning_rate 0.1 , shape wide",
         "0.2000 ± 0.1000",
         "Test loss by learning_rate",
+        "Training loss by epoch",
         "nnpipe sweep points.yaml",
     ):
         assert sentence in page.text
-    assert [tag for tag, _ in page.elements].count("img") == 2
+    assert [tag for tag, _ in page.elements].count("img") == 3
     assert artifact.json("table")[0]["test_accuracy"] == {"mean": pytest.approx(0.2), "std": pytest.approx(0.1), "n": 3}
     assert artifact.path("table.csv").read_text() == to_csv(table(RUNS, ("test_accuracy", "test_loss")))
 
@@ -271,4 +311,4 @@ def test_a_browser_shows_the_report(whole: tuple[Store, Record], tmp_path: Path)
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run([*command, "--dump-dom", page], capture_output=True, text=True, timeout=60, check=True)
     assert "The largest mean test accuracy" in done.stdout
-    assert done.stdout.count("<figure>") == 2
+    assert done.stdout.count("<figure>") == 3

@@ -40,6 +40,13 @@ def sinc(x: np.ndarray) -> np.ndarray:
     return np.sinc(x)  # type: ignore[no-any-return]
 
 
+def bump(x: np.ndarray) -> np.ndarray:
+    """tanh(x + 2) - tanh(x - 2): two tanh units can be it exactly."""
+    import numpy as np
+
+    return np.tanh(x + 2) - np.tanh(x - 2)  # type: ignore[no-any-return]
+
+
 def peaks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """MATLAB's example of a surface: three hills and three hollows, made of shifted Gaussian bells."""
     import numpy as np
@@ -53,6 +60,7 @@ def peaks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 FUNCTIONS: dict[str, tuple[Callable[..., np.ndarray], int, tuple[float, float]]] = {
     "sine": (sine, 1, (-3.1416, 3.1416)),
     "sinc": (sinc, 1, (-4.0, 4.0)),
+    "bump": (bump, 1, (-5.0, 5.0)),
     "peaks": (peaks, 2, (-3.0, 3.0)),
 }
 
@@ -61,10 +69,12 @@ class Function(Source):
     """Points drawn evenly from a range, and the function's value there; the same for the same seed."""
 
     kind: Literal["function"] = "function"
-    function: Literal["sine", "sinc", "peaks"] = Field("sine", description="peaks has two variables, the others one.")
+    function: Literal["sine", "sinc", "bump", "peaks"] = Field(
+        "sine", description="peaks has two variables, the others one."
+    )
     samples: int = Field(1000, ge=10, description="How many points.")
     range: Range | None = Field(
-        None, description="Of each variable; left out: sine -pi to pi, sinc -4 to 4, peaks -3 to 3."
+        None, description="Of each variable; left out: sine -pi to pi, sinc -4 to 4, bump -5 to 5, peaks -3 to 3."
     )
     noise: float = Field(0.0, ge=0, description="Standard deviation of what is added to the values.")
 
