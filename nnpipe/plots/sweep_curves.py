@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+
 from nnpipe.plots.picture import Drawing
 from nnpipe.plots.sweep import LOGARITHMIC, MOST_LINES, shortened
 
