@@ -72,18 +72,19 @@ def _pretraining(spec: Spec) -> Iterable[Stage]:
     pretrain = spec.pretrain
     if pretrain is None:
         return
-    layers = pretrain.dense_layers(spec.model)
-    for number, layer in enumerate(layers, start=1):
+    for number, each in enumerate(pretrain.stack(spec.model), start=1):
         name = f"pretrain/{number}"
+        settings = each.settings
         config = PretrainLayer(
-            method=pretrain.method,
-            layer=layer,
-            below=layers[number - 2].activation if number > 1 else None,
-            epochs=pretrain.epochs,
-            batch_size=pretrain.batch_size,
-            optimizer=pretrain.optimizer,
-            schedule=pretrain.schedule,
-            momentum_schedule=pretrain.momentum_schedule,
+            method=settings.method,
+            layer=each.layer,
+            between=each.between,
+            below=each.below,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            optimizer=settings.optimizer,
+            schedule=settings.schedule,
+            momentum_schedule=settings.momentum_schedule,
             scaling=spec.data.scaling,
         )
         below = {"below": f"pretrain/{number - 1}"} if number > 1 else {}

@@ -61,7 +61,7 @@ class Spec(Part):
         self._check_answers(description)
         self.train.check(self.model, description.shape)
         if self.pretrain:
-            self.pretrain.check(self.model)
+            self.pretrain.check(self.model, description.classes)
             self._check_scaling(self.pretrain)
         if self.train.early_stopping and not self.data.validation:
             raise problem(
@@ -74,9 +74,11 @@ class Spec(Part):
         return self
 
     def _check_scaling(self, pretrain: Pretrain) -> None:
-        if self.data.scaling == "standard" and pretrain.method.reads_probabilities(None):
+        first = pretrain.stack(self.model)[0]
+        method = first.settings.method
+        if self.data.scaling == "standard" and first.below is None and method.reads_probabilities(None):
             raise problem(
-                f"pretraining by {pretrain.method.kind} reads values as probabilities",
+                f"pretraining by {method.kind} reads values as probabilities",
                 path=("data", "scaling"),
                 expected="unit, or data between 0 and 1",
                 found="standard: mean 0, deviation 1",

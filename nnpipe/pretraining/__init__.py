@@ -1,4 +1,4 @@
-"""The ways to learn a layer without labels. A new one is a file here and a line in ``AnyMethod``."""
+"""The ways to learn one layer at a time, most without labels. A new one is a file here and a line in ``AnyMethod``."""
 
 from typing import Annotated
 
@@ -11,5 +11,6 @@ AnyMethod = Annotated[
         __name__,
         rbm="Rbm",
         autoencoder="Autoencoder",
+        supervised="Supervised",
     ),
 ]

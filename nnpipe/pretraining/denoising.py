@@ -1,71 +1,45 @@
 """The denoising autoencoder: encode a corrupted input, decode it, be compared with the input as it was.
 
-Vincent, Larochelle, Lajoie, Bengio & Manzagol 2010, sections 3.3 and 4.1.
+Vincent, Larochelle, Lajoie, Bengio & Manzagol 2010, sections 3.3, 4.1 and 4.2.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from nnpipe.models.activations import activation_function
+from nnpipe.models.encoder_decoder import encoder_decoder
+from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
-from nnpipe.pretraining.autoencoder import Corruption, ReconstructionLoss
-from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, logit_bias
+from nnpipe.pretraining.contraction import squared_jacobian
+from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, Visible, logit_bias
 from nnpipe.training.seeds import generator
 
-
-class TwoLayers(nn.Module):
-    """An encoder and a decoder. weight: (hidden, visible), bias: (hidden,), visible_bias: (visible,).
-
-    decoder_weight: (visible, hidden), as torch's Linear has it; absent where the decoder is ``weight`` transposed.
-    """
-
-    def __init__(self, layer: Dense, visible: int, tied: bool, weights: torch.Generator) -> None:
-        super().__init__()
-        encoder = cast(nn.Linear, layer.build((visible,), weights))
-        self.weight, self.bias = encoder.weight, encoder.bias
-        self.visible_bias = nn.Parameter(torch.zeros(visible))
-        self.decoder_weight = None if tied else nn.Parameter(torch.empty(visible, layer.units))
-        if self.decoder_weight is not None:
-            layer.init.draw(self.decoder_weight, None, weights, layer.activation)
-        self._activation = activation_function(layer.activation)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """The hidden activations, (batch, hidden), of x: (batch, visible)."""
-        return self._activation(F.linear(x, self.weight, self.bias))
-
-    def decode(self, hidden: Tensor) -> Tensor:
-        """What visible units sum, (batch, visible)."""
-        weight = self.weight.T if self.decoder_weight is None else self.decoder_weight
-        return F.linear(hidden, weight, self.visible_bias)
+if TYPE_CHECKING:
+    from nnpipe.pretraining.autoencoder import Autoencoder
 
 
 class Denoising:
     """A ``LayerObjective``; measures ``loss`` and ``reconstruction_error``.
 
-    Both are summed over units, as in a Boltzmann machine, so that learning rates are of one order. Measured without
-    learning, nothing is corrupted. reconstruction_error: squared; it is the loss itself for mean_squared_error.
-    mean: (visible,), of the training examples: what the decoder gives at first, while hidden units say nothing.
+    Both are summed over values, as in a Boltzmann machine, so that learning rates are of one order. loss: what is made
+    small, emphasis and penalties included. reconstruction_error: squared, every value counting 1; without emphasis and
+    penalties it is the loss itself for mean_squared_error. Measured without learning, nothing is corrupted and every
+    value counts 1.
+    visible.mean: what the decoder gives at first, while hidden units say nothing; of images, by channel.
     """
 
-    def __init__(
-        self,
-        layer: Dense,
-        mean: Tensor,
-        seed: int,
-        corruption: Corruption,
-        level: float,
-        tied: bool,
-        loss: ReconstructionLoss,
-    ) -> None:
-        self.corruption, self.level, self.loss = corruption, level, loss
-        self.module = TwoLayers(layer, len(mean), tied, generator(seed, WEIGHTS))
+    def __init__(self, method: Autoencoder, layer: Dense | Conv2d, visible: Visible, seed: int) -> None:
+        self.method, self._activation = method, layer.activation
+        mean = visible.mean
+        self.module = encoder_decoder(layer, visible.shape, tied=method.tied, generator=generator(seed, WEIGHTS))
+        if isinstance(layer, Conv2d):
+            mean = mean.view(visible.shape).mean((1, 2))
         with torch.no_grad():
-            self.module.visible_bias.copy_(logit_bias(mean) if loss == "cross_entropy" else mean)
+            self.module.visible_bias.copy_(logit_bias(mean) if method.loss == "cross_entropy" else mean)
         self.module.to(mean.device)
         self._generator = generator(seed, SAMPLES, device=mean.device)
         self.generators = {"samples": self._generator}
@@ -74,40 +48,66 @@ class Denoising:
         """Backpropagation of the batch's mean loss. x: (batch, ...); y is not looked at."""
         self.module.train()
         self.module.zero_grad()
-        clean = x.flatten(1)
-        loss, error = self._compare(self.corrupt(clean), clean)
+        clean = self._shaped(x)
+        seen, corrupted = self.corrupt(clean)
+        loss, error = self._compare(seen, clean, self._counts(corrupted, clean))
         (loss / len(clean)).backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "reconstruction_error": error}
 
     @torch.no_grad()
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         self.module.eval()
-        clean = x.flatten(1)
+        clean = self._shaped(x)
         loss, error = self._compare(clean, clean)
         return {"loss": loss, "reconstruction_error": error}
 
     @torch.no_grad()
     def represent(self, x: Tensor) -> Tensor:
-        """The hidden activations of x as it is, (batch, hidden)."""
-        return self.module.encode(x.flatten(1))
+        """The hidden activations of x as it is: (batch, hidden), or (batch, filters, rows, columns)."""
+        return self.module.encode(self._shaped(x))
 
-    def corrupt(self, x: Tensor) -> Tensor:
-        """x with some values set to 0 (masking), to 0 or 1 (salt_and_pepper), or all shifted (gaussian)."""
-        if self.level == 0:
-            return x
-        if self.corruption == "gaussian":
-            return x + self.level * torch.randn(x.shape, generator=self._generator, device=x.device)
+    def corrupt(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """x with some values set to 0 (masking), to 0 or 1 (salt_and_pepper), or all shifted (gaussian).
+
+        Beside it, which were chosen, of the shape of x; None where all or none were.
+        """
+        level = self.method.level
+        if level == 0:
+            return x, None
+        if self.method.corruption == "gaussian":
+            return x + level * torch.randn(x.shape, generator=self._generator, device=x.device), None
         draws = torch.rand(x.shape, generator=self._generator, device=x.device)
-        if self.corruption == "masking":
-            return x * (draws >= self.level)
-        return x.masked_fill(draws < self.level, 0).masked_fill(draws < self.level / 2, 1)
+        chosen = draws < level
+        if self.method.corruption == "masking":
+            return x.masked_fill(chosen, 0), chosen
+        return x.masked_fill(chosen, 0).masked_fill(draws < level / 2, 1), chosen
 
-    def _compare(self, seen: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
+    def _shaped(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), *self.module.shape)
+
+    def _counts(self, corrupted: Tensor | None, clean: Tensor) -> Tensor | None:
+        """What each value counts in the loss; None: 1."""
+        emphasis = self.method.emphasis
+        if emphasis is None or corrupted is None:
+            return None
+        return torch.where(corrupted, emphasis.corrupted, emphasis.uncorrupted).to(clean.dtype)
+
+    def _compare(self, seen: Tensor, clean: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Loss and squared error, summed over the batch."""
-        decoded = self.module.decode(self.module.encode(seen))
-        if self.loss == "mean_squared_error":
-            error = F.mse_loss(decoded, clean, reduction="sum")
-            return error, error.detach()
-        with torch.no_grad():
-            error = F.mse_loss(decoded.sigmoid(), clean, reduction="sum")
-        return F.binary_cross_entropy_with_logits(decoded, clean, reduction="sum"), error
+        method, module = self.method, self.module
+        sums = module.sums(seen)
+        hidden = module.activation(sums)
+        decoded = module.decode(hidden)
+        if method.loss == "mean_squared_error":
+            squares = F.mse_loss(decoded, clean, reduction="none" if counts is not None else "sum")
+            error = squares.detach().sum()
+            loss = squares if counts is None else (counts * squares).sum()
+        else:
+            with torch.no_grad():
+                error = F.mse_loss(decoded.sigmoid(), clean, reduction="sum")
+            loss = F.binary_cross_entropy_with_logits(decoded, clean, counts, reduction="sum")
+        if method.sparsity:
+            loss = loss + method.sparsity.cost(hidden)
+        if method.contraction:
+            loss = loss + method.contraction * squared_jacobian(module, self._activation, sums, hidden)
+        return loss, error

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnpipe.models.activations import Activation
-from nnpipe.models.layers.dense import Dense
 from nnpipe.spec import Part
 
 if TYPE_CHECKING:
@@ -14,14 +13,16 @@ if TYPE_CHECKING:
 
 
 class Method(Part):
-    """A way to learn a dense layer from its inputs alone.
+    """A way to learn one layer from its inputs.
 
     has_loss: whether what it makes small has a value, as optimizers that search along a line need.
     needs_labels: whether examples come to its objective with their labels.
+    teaches: kinds of layers; ``check`` and ``objective`` are handed no others.
     """
 
     has_loss: ClassVar[bool]
     needs_labels: ClassVar[bool] = False
+    teaches: ClassVar[tuple[str, ...]] = ("dense",)
     kind: str
 
     @abstractmethod
@@ -29,7 +30,7 @@ class Method(Part):
         """Whether visible values have to lie between 0 and 1. ``below``: the activation that they leave; None: data."""
 
     @abstractmethod
-    def check(self, layer: Dense) -> None:
+    def check(self, layer: Any) -> None:
         """Refuse a layer that this method cannot teach.
 
         Raises:
@@ -37,5 +38,5 @@ class Method(Part):
         """
 
     @abstractmethod
-    def objective(self, layer: Dense, below: Activation | None, visible: Visible, seed: int) -> LayerObjective:
+    def objective(self, layer: Any, below: Activation | None, visible: Visible, seed: int) -> LayerObjective:
         """What the training loop makes small, first weights and all later draws from ``seed`` alone."""

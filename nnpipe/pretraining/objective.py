@@ -32,12 +32,13 @@ class Visible:
 class LayerObjective(Objective, Protocol):
     """An objective whose module's parameters are the layer.
 
-    module: its parameters are ``weight`` (hidden, visible), ``bias`` (hidden,), ``visible_bias`` (visible,) and what
-        else the method learns; x is (batch, ...) of whatever shape, flattened to (batch, visible).
+    module: its parameters are ``weight`` and ``bias`` of the layer; ``visible_bias``, (features,) or (channels,), where
+        there is a way back; and what else the method learns. x is (batch, ...) of whatever shape, as a dense layer sees
+        (batch, visible) anyway.
     """
 
     def represent(self, x: Tensor) -> Tensor:
-        """The hidden activations of x, (batch, hidden): what the next layer sees."""
+        """The hidden activations of x, (batch, hidden) or (batch, filters, rows, columns): what the next layer sees."""
 
 
 def logit_bias(mean: Tensor) -> Tensor:

@@ -2,102 +2,157 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from nnpipe.models.activations import Activation
 from nnpipe.models.architecture import Model
+from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
-from nnpipe.models.layers.dropout import Dropout
-from nnpipe.models.layers.flatten import Flatten
-from nnpipe.models.layers.layer import ShapeError
-from nnpipe.pretraining import AnyMethod
-from nnpipe.pretraining.method import Method
-from nnpipe.spec import Part, Shorthand, problem
-from nnpipe.training.optimizers import AnyOptimizer
-from nnpipe.training.optimizers.optimizer import Optimizer, check_schedules
-from nnpipe.training.optimizers.sgd import Sgd
-from nnpipe.training.schedules import AnySchedule
+from nnpipe.models.layers.layer import ActivatedLayer, Layer, ShapeError
+from nnpipe.pretraining.settings import OwnSettings, Settings
+from nnpipe.spec import problem
 
 PROBABILITIES = ("sigmoid", "softmax")  # activations between 0 and 1
+# Layers without weights, which a stack goes through; dropout does nothing outside training.
+PASSED_OVER = frozenset(
+    {
+        "flatten",
+        "reshape",
+        "dropout",
+        "activation",
+        "max_pool2d",
+        "avg_pool2d",
+        "global_max_pool2d",
+        "global_average_pool2d",
+    }
+)
 HINTS = {
-    "activation": "give the dense layer below its activation: a layer is pretrained with it",
     "batch_norm": "put batch_norm behind the layers to pretrain: each learns from what the one below gives, unscaled",
 }
 
 
-class Pretrain(Part):
-    """How the first layers learn without labels, greedily: one at a time, from the first (Hinton et al. 2006)."""
+def _number(key: Any) -> Any:
+    return int(key) if isinstance(key, str) and key.isdecimal() else key
 
-    method: Annotated[AnyMethod, Shorthand()]
+
+LayerNumber = Annotated[int, BeforeValidator(_number), Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class StackedLayer:
+    """A layer to pretrain, and what it sees.
+
+    index: its place in ``model.layers``.
+    between: the layers after the pretrained layer below, or after the data, as far as they change what it sees.
+    below: the activation that what it sees has left; None: data.
+    settings: those common to all layers, with its own in their place.
+    """
+
+    index: int
+    layer: Dense | Conv2d
+    between: tuple[Layer, ...]
+    below: Activation | None
+    settings: Settings
+
+
+class Pretrain(Settings):
+    """How the first layers learn, greedily: one at a time, from the first (Hinton et al. 2006, Bengio et al. 2007)."""
+
     layers: int | None = Field(
-        None, ge=1, description="How many dense layers, counted from the input; left out: all but the last."
+        None,
+        ge=1,
+        description="How many dense and conv2d layers, counted from the input; left out: all but the last.",
     )
-    epochs: int = Field(10, ge=1, description="Times that every training example is seen, for each layer.")
-    batch_size: int = Field(100, ge=1, description="Examples between two steps of the optimizer.")
-    optimizer: Annotated[AnyOptimizer, Shorthand()] = Sgd(learning_rate=0.1, momentum=0.9)
-    schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
-        None, description="How the learning rate goes; left out: it stays."
-    )
-    momentum_schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
-        None, description="How the momentum goes, such as {kind: piecewise, points: [[0, 0.5], [5, 0.9]]}."
+    per_layer: dict[LayerNumber, OwnSettings] = Field(
+        {}, description="What a layer has in place of the common settings, by its number: {2: {epochs: 30}}."
     )
 
     @model_validator(mode="after")
-    def _check_optimizer(self) -> Pretrain:
-        check_optimizer(self.method, self.optimizer)
-        check_schedules(self.optimizer, self.schedule, self.momentum_schedule)
+    def _check_per_layer(self) -> Pretrain:
+        for number in self.per_layer:
+            try:
+                self.settings(number).check_optimizer()
+            except PydanticCustomError as error:
+                raise _problem_under(("per_layer", str(number)), error) from error
         return self
 
-    def check(self, model: Model) -> None:
-        """Refuse a network whose first layers cannot be pretrained so.
+    def settings(self, number: int) -> Settings:
+        """How the layer of this number learns, from 1."""
+        common = {name: getattr(self, name) for name in Settings.model_fields}
+        own = self.per_layer[number].given() if number in self.per_layer else {}
+        return Settings.model_construct(**(common | own))  # all of it is validated already
+
+    def check(self, model: Model, classes: int | None = None) -> None:
+        """Refuse a network whose first layers cannot be pretrained so. classes: of the data; None where only they tell.
 
         Raises:
             PydanticCustomError: its path starts at the spec that has ``model`` and ``pretrain``.
         """
-        below: Dense | None = None
-        for index, layer in zip(pretrained_layers(model, self), self.dense_layers(model), strict=True):
+        stack = self.stack(model)
+        for number in self.per_layer:
+            if number > len(stack):
+                raise problem(
+                    f"there is no layer {number} to pretrain",
+                    path=("pretrain", "per_layer", str(number)),
+                    expected=f"a number from 1 to {len(stack)}" if len(stack) > 1 else "1",
+                    found=str(number),
+                )
+        for number, each in enumerate(stack, start=1):
             try:
-                self.method.check(layer)
-                self._check_below(below)
+                _check_layer(each)
             except ShapeError as error:
-                raise _problem_at(index, error) from error
-            below = layer
+                raise _problem_at(each.index, error) from error
+            if each.settings.method.needs_labels and classes == 0:
+                raise problem(
+                    f"pretraining by {each.settings.method.kind} needs labels",
+                    path=self.place_of("method", number),
+                    expected="data with classes",
+                    found="numbers to learn",
+                )
 
-    def dense_layers(self, model: Model) -> list[Dense]:
+    def stack(self, model: Model) -> list[StackedLayer]:
         """The layers to pretrain, from the first. Raises as ``pretrained_layers`` does."""
-        return [layer for i in pretrained_layers(model, self) if isinstance(layer := model.layers[i], Dense)]
+        found: list[StackedLayer] = []
+        start, below = 0, None
+        for number, index in enumerate(pretrained_layers(model, self), start=1):
+            layer, between = model.layers[index], model.layers[start:index]
+            assert isinstance(layer, Dense | Conv2d)
+            for each in between:
+                below = each.activation if isinstance(each, ActivatedLayer) else below
+            found.append(StackedLayer(index, layer, _seen_through(between, layer), below, self.settings(number)))
+            start, below = index + 1, layer.activation
+        return found
 
-    def _check_below(self, below: Dense | None) -> None:
-        if below and self.method.reads_probabilities(below.activation) and below.activation not in PROBABILITIES:
-            raise ShapeError(
-                f"pretraining by {self.method.kind} needs inputs from 0 to 1",
-                expected="activation sigmoid in the layer below",
-                found=f"activation {below.activation}",
-                hint="{kind: autoencoder, loss: mean_squared_error} takes any inputs",
-            )
+    def place_of(self, field: str, number: int) -> tuple[str, ...]:
+        """Where in the spec the layer of this number has ``field`` from."""
+        own = number in self.per_layer and field in self.per_layer[number].given()
+        return ("pretrain", "per_layer", str(number), field) if own else ("pretrain", field)
 
 
 def pretrained_layers(model: Model, pretrain: Pretrain) -> list[int]:
-    """Places in ``model.layers`` of the layers to pretrain, from the first; flatten and dropout are passed over.
+    """Places in ``model.layers`` of the layers to pretrain, from the first; layers without weights are passed over.
 
     Raises:
-        PydanticCustomError: there are too few layers, or one of them is not dense.
+        PydanticCustomError: there are too few layers, or one of them is neither dense nor conv2d.
     """
     places: list[int] = []
-    wanted = pretrain.layers or max(1, sum(isinstance(layer, Dense) for layer in model.layers) - 1)
+    wanted = pretrain.layers or max(1, sum(isinstance(layer, Dense | Conv2d) for layer in model.layers) - 1)
     for index, layer in enumerate(model.layers):
         if len(places) == wanted:
             break
-        if isinstance(layer, Dense):
+        if isinstance(layer, Dense | Conv2d):
             places.append(index)
-        elif not isinstance(layer, Flatten | Dropout):
+        elif layer.kind not in PASSED_OVER:
             raise problem(
-                "only dense layers can be pretrained, from the input on",
+                "only dense and conv2d layers can be pretrained, from the input on",
                 path=("model", "layers", index),
-                expected=f"a dense layer, as pretrain.layers is {wanted}",
+                expected=f"a dense or conv2d layer, as pretrain.layers is {wanted}",
                 found=f"layer {layer.kind}",
-                hint=HINTS.get(layer.kind, "leave pretrain out, or make the first layers dense"),
+                hint=HINTS.get(layer.kind, "leave pretrain out, or set pretrain.layers to the layers before it"),
             )
     if len(places) < wanted:
         raise problem(
@@ -109,29 +164,44 @@ def pretrained_layers(model: Model, pretrain: Pretrain) -> list[int]:
     return places
 
 
-def check_optimizer(method: Method, optimizer: Optimizer) -> None:
-    """Refuse an optimizer that cannot train one layer alone, or needs of the objective what ``method``'s has not.
+def _seen_through(between: tuple[Layer, ...], layer: Layer) -> tuple[Layer, ...]:
+    """``between`` without what changes nothing: dropout, and a flatten before a dense layer, which flattens anyway."""
+    changing = [each for each in between if each.kind != "dropout"]
+    while changing and layer.kind == "dense" and changing[-1].kind == "flatten":
+        changing.pop()
+    return tuple(changing)
 
-    Raises:
-        PydanticCustomError: with the path of the optimizer.
-    """
-    what = None
-    if optimizer.needs_residuals:
-        what = f"{optimizer.kind} needs residuals, and pretraining has none"
-    elif optimizer.needs_depth:
-        what = f"{optimizer.kind} is for hidden layers, and pretraining sees one layer at a time"
-    elif optimizer.needs_value and not method.has_loss:
-        what = f"{optimizer.kind} compares values of an objective, and {method.kind} has none"
-    if what:
-        raise problem(
-            what,
-            path=("optimizer",),
-            expected="sgd, adam, adamw or rmsprop",
-            found=optimizer.kind,
-            hint="the guide's choice is {kind: sgd, learning_rate: 0.1, momentum: 0.9}",
+
+def _check_layer(each: StackedLayer) -> None:
+    method, layer, below = each.settings.method, each.layer, each.below
+    if layer.kind not in method.teaches:
+        raise ShapeError(
+            f"{method.kind} cannot teach {layer.kind} layers",
+            expected=f"a layer {' or '.join(method.teaches)}",
+            found=f"layer {layer.kind}",
+            hint="pretrain it with {kind: autoencoder}, for it alone in pretrain.per_layer",
+        )
+    method.check(layer)
+    if below and method.reads_probabilities(below) and below not in PROBABILITIES:
+        raise ShapeError(
+            f"pretraining by {method.kind} needs inputs from 0 to 1",
+            expected="activation sigmoid in the layer below",
+            found=f"activation {below}",
+            hint="{kind: autoencoder, loss: mean_squared_error} takes any inputs",
         )
 
 
 def _problem_at(index: int, error: ShapeError) -> Any:
     path = ("model", "layers", index)
     return problem(error.what, path=path, expected=error.expected, found=error.found, hint=error.hint)
+
+
+def _problem_under(path: tuple[str, ...], error: PydanticCustomError) -> Any:
+    said = error.context or {}
+    return problem(
+        said["what"],
+        path=(*path, *said["path"]),
+        expected=said["expected"],
+        found=said["found"],
+        hint=said["hint"],
+    )

@@ -97,9 +97,11 @@ class Document:
         Raises:
             UsageError: the path leads through something that has no keys.
         """
-        node = self.data
+        node, place = self.data, path
         for depth, word in enumerate(path):
             last = depth == len(path) - 1
+            if isinstance(node, dict):  # a number is a key too
+                place = (*place[:depth], str(word), *place[depth + 1 :])
             if isinstance(node, list) and isinstance(word, int) and word < len(node):
                 if last:
                     node[word] = value
@@ -108,7 +110,7 @@ class Document:
                     node[str(word)] = value
                 elif node.get(str(word)) is None:
                     node[str(word)] = {}
-                    self._overridden[path[: depth + 1]] = source
+                    self._overridden[place[: depth + 1]] = source
             else:
                 raise UsageError(
                     f"{source if isinstance(source, str) else '.'.join(map(str, path))}: "
@@ -118,7 +120,7 @@ class Document:
                 )
             if not last:
                 node = node[word if isinstance(node, list) else str(word)]
-        self._overridden[path] = source
+        self._overridden[place] = source
 
     def copy(self) -> Document:
         """Another document that says the same, to change."""

@@ -1,29 +1,33 @@
-"""The stage that learns one layer without labels, from the data or from what the layer below makes of them."""
+"""The stage that learns one layer, from the data or from what the layer below makes of them."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from math import prod
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from nnpipe.errors import StageError
 from nnpipe.models.activations import Activation
-from nnpipe.models.layers.dense import Dense
+from nnpipe.models.layers import AnyLayer
+from nnpipe.models.layers.layer import Layer, Shape, ShapeError
 from nnpipe.models.scaling import Scaling, ScalingKind, resolve_scaling
 from nnpipe.pretraining import AnyMethod
 from nnpipe.spec import Part
 from nnpipe.stages.splits import read_tensor
 from nnpipe.stages.work import Work
+from nnpipe.store.arrays import blocks
 from nnpipe.training.optimizers import AnyOptimizer
 from nnpipe.training.schedules import AnySchedule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
     from nnpipe.pretraining.objective import LayerObjective, Visible
+    from nnpipe.store.arrays import ArrayFile
     from nnpipe.training.examples import Examples
 
 SPLITS = ("train", "validation", "test")
@@ -32,10 +36,15 @@ ROUNDING = 1e-6  # how far from [0, 1] scaling may round
 
 
 class PretrainLayer(Part):
-    """One layer, and how it learns. below: the activation of the layer below; None where it sees the data."""
+    """One layer, and how it learns.
+
+    between: what the representation below, or the data, goes through before the layer sees it.
+    below: the activation that this has left; None where it is data.
+    """
 
     method: AnyMethod
-    layer: Dense
+    layer: AnyLayer
+    between: tuple[AnyLayer, ...] = ()
     below: Activation | None = None
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -49,7 +58,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     """Learn the layer; write its tensors, its history, and its representation of every split.
 
     Raises:
-        StageError: the method needs values from 0 to 1 and finds others.
+        StageError: the layer cannot take what it is given, or the method needs values from 0 to 1 and finds others.
         DataError: the data cannot be scaled as the spec says.
         Interrupted: somebody asked to stop; a checkpoint was kept.
     """
@@ -59,7 +68,9 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     splits, classes = _examples(config, work)
     if config.method.reads_probabilities(config.below):
         _check_probabilities(config, splits)
-    objective = config.method.objective(config.layer, config.below, _seen(splits["train"], classes), work.seed)
+    seen = _seen(splits["train"], classes)
+    visible, hidden = _shapes(config.layer, seen.shape)
+    objective = config.method.objective(config.layer, config.below, seen, work.seed)
     history = fit(
         objective,
         config.optimizer.build(objective.module.parameters()),
@@ -72,22 +83,23 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     # Of all epochs, those before an interruption too.
     work.timings["epochs"] = [{k: r[k] for k in ("epoch", "seconds", "examples")} for r in history.records]
     records = history.without_times()
-    about = {"method": config.method.model_dump(mode="json"), "layer": config.layer.model_dump(mode="json")}
+    about = config.model_dump(mode="json", include={"method", "layer", "between"})
+    about |= {"visible": visible, "probabilities": config.method.reads_probabilities(config.below)}
     tensors = {name: p.detach().cpu().numpy() for name, p in objective.module.named_parameters()}
     work.output.tensors("layer", tensors, about)
     work.output.json("history", records)
-    _write_representation(objective, splits, config.layer.units, work)
+    _write_representation(objective, splits, hidden, work)
     measures = {name: value for name, value in records[-1].items() if name not in ("epoch", "learning_rate")}
-    hidden, visible = tensors["weight"].shape
-    work.output.summary |= {"method": config.method.kind, "visible": visible, "hidden": hidden}
+    work.output.summary |= {"method": config.method.kind, "visible": prod(visible), "hidden": prod(hidden)}
     work.output.summary |= {"epochs": len(records), **measures}
+    work.output.summary |= {"labels": True} if config.method.needs_labels else {}
 
 
 def _examples(config: PretrainLayer, work: Work) -> tuple[dict[str, Examples], int]:
     """The examples of each split as the layer sees them, whole in the memory of the device that computes; the classes.
 
     Raises:
-        StageError: the method needs labels and there are none.
+        StageError: the method needs labels and there are none, or a layer between cannot take what it is given.
     """
     from nnpipe.training.examples import Examples
 
@@ -107,10 +119,44 @@ def _examples(config: PretrainLayer, work: Work) -> tuple[dict[str, Examples], i
         found = {}
         for split in SPLITS:
             if f"{prefix}_{split}" in file.names():
-                x = read_tensor(file, f"{prefix}_{split}").to(work.device)
+                x = _seen_through(config.between, file, f"{prefix}_{split}", scaling, work.device)
                 y = read_tensor(data, f"y_{split}").to(work.device) if config.method.needs_labels else None
-                found[split] = Examples(x, y, scaling)
+                found[split] = Examples(x, y, Scaling() if config.between else scaling)
         return found, classes
+
+
+def _seen_through(layers: Sequence[Layer], file: ArrayFile, name: str, scaling: Scaling, device: str) -> Tensor:
+    """An array as it is where there are no ``layers``; else, scaled, what they make of it."""
+    import torch
+
+    from nnpipe.models.stack import Stack
+    from nnpipe.training.examples import Examples
+
+    if not layers:
+        return read_tensor(file, name).to(device)
+    try:
+        stack = Stack(layers, file.shape(name)[1:], torch.Generator()).eval()  # without weights nothing is drawn
+    except ShapeError as error:
+        raise _stage_error(error) from error
+    rows = (Examples(torch.from_numpy(block).to(device), None, scaling) for block in blocks(file, name))
+    return torch.cat([stack(x) for block in rows for x in _blocks(block)])
+
+
+def _shapes(layer: Layer, seen: Shape) -> tuple[Shape, Shape]:
+    """The shape of one example as the layer sees it, and of what it makes of it.
+
+    Raises:
+        StageError: the layer cannot take what it is given.
+    """
+    visible = (prod(seen),) if layer.kind == "dense" else seen
+    try:
+        return visible, layer.output_shape(visible)
+    except ShapeError as error:
+        raise _stage_error(error) from error
+
+
+def _stage_error(error: ShapeError) -> StageError:
+    return StageError(error.what, where="model.layers", expected=error.expected, found=error.found, hint=error.hint)
 
 
 def _check_probabilities(config: PretrainLayer, splits: Mapping[str, Examples]) -> None:
@@ -140,23 +186,24 @@ def _seen(examples: Examples, classes: int) -> Visible:
 
     from nnpipe.pretraining.objective import Visible
 
-    sums = torch.stack([torch.stack((x.double().sum(0), x.double().square().sum(0))) for x in _blocks(examples)])
+    values = (x.flatten(1).double() for x in _blocks(examples))
+    sums = torch.stack([torch.stack((x.sum(0), x.square().sum(0))) for x in values])
     mean, square = sums.sum(0) / len(examples)
     deviation = (square - mean.square()).clamp(min=0).sqrt()
     return Visible(tuple(examples.x.shape[1:]), mean.float(), deviation.float(), classes)
 
 
-def _write_representation(objective: LayerObjective, splits: Mapping[str, Examples], hidden: int, work: Work) -> None:
+def _write_representation(objective: LayerObjective, splits: Mapping[str, Examples], hidden: Shape, work: Work) -> None:
     import numpy as np
 
     with work.output.arrays("representation") as writer:
         for split, examples in splits.items():
-            writer.allocate(f"H_{split}", (len(examples), hidden), np.float32)
+            writer.allocate(f"H_{split}", (len(examples), *hidden), np.float32)
             for x in _blocks(examples):
                 writer.append(f"H_{split}", objective.represent(x).cpu().numpy())
 
 
 def _blocks(examples: Examples) -> Iterator[Tensor]:
-    """All examples in order, scaled and flattened: (rows, visible) float32."""
+    """All examples in order, scaled: (rows, ...) float32."""
     for start in range(0, len(examples), BLOCK):
-        yield examples.rows(start, start + BLOCK)[0].flatten(1)
+        yield examples.rows(start, start + BLOCK)[0]

@@ -67,6 +67,7 @@ def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
         "target_scaling": document.get("target_scaling"),
         "layers": layer_rows(inputs["model"], len(pretrained)),
         "pretrained": [{**layer.summary, "seconds": layer.made.get("seconds")} for layer in pretrained],
+        "labelled": sorted({layer.summary["method"] for layer in pretrained if layer.summary.get("labels")}),
         "model": inputs["model"].summary,
         "reason": REASONS.get(inputs["model"].summary.get("stopped", "")),
         "pace": _pace(inputs["model"].made),

@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from nnpipe.models.architecture import Model
+from nnpipe.models.layers.layer import WeightedLayer
 from nnpipe.plots import words
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 
 
 def layer_rows(model: Artifact, pretrained: int) -> list[dict[str, Any]]:
-    """One row a layer of the network; the first ``pretrained`` dense ones started from pretrained weights."""
+    """One row a layer of the network; the first ``pretrained`` with weights started from pretrained ones."""
     tensors, document = model.tensors("model")
     architecture = Model.model_validate(document["architecture"])
     given = architecture.first_shape(tuple(document["input_shape"]))
     shapes = architecture.shapes(tuple(document["input_shape"]))
-    rows, dense = [], 0
+    rows, weighted = [], 0
     for index, (layer, shape) in enumerate(zip(architecture.layers, shapes, strict=True)):
         options = layer.model_dump(mode="json", exclude_none=True, exclude={"kind"})
         names = sorted(options, key=("init", "activation").__contains__)  # what sets the shape comes first
-        dense += layer.kind == "dense"
+        weighted += isinstance(layer, WeightedLayer)
         trained, given = layer.parameters(given), shape
         if trained is None:  # only its tensors tell
             trained = sum(int(tensor.size) for name, tensor in tensors.items() if name.startswith(f"layers.{index}."))
@@ -30,7 +31,7 @@ def layer_rows(model: Artifact, pretrained: int) -> list[dict[str, Any]]:
                 "options": ", ".join(_option(name, options[name]) for name in names),
                 "shape": shape,
                 "parameters": trained,
-                "pretrained": layer.kind == "dense" and dense <= pretrained,
+                "pretrained": isinstance(layer, WeightedLayer) and weighted <= pretrained,
             }
         )
     return rows

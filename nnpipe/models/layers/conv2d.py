@@ -56,10 +56,10 @@ class Conv2d(WeightedLayer):
     def output_shape(self, shape: Shape) -> Shape:
         channels, height, width = image_shape(self.kind, shape)
         rows, columns = (
-            size + 2 * pad - reach for size, pad, reach in zip((height, width), self._zeros, self._reach, strict=True)
+            size + 2 * pad - reach for size, pad, reach in zip((height, width), self.zeros, self.reach, strict=True)
         )
         if rows < 0 or columns < 0:
-            dilated = f" that reaches over {shown(self._reach)}" if self.dilation != (1, 1) else ""
+            dilated = f" that reaches over {shown(self.reach)}" if self.dilation != (1, 1) else ""
             raise ShapeError(
                 "the kernel is larger than what it is moved over",
                 expected=f"a kernel of at most {height}x{width}",
@@ -88,7 +88,7 @@ class Conv2d(WeightedLayer):
             self.filters,
             self.kernel,
             stride=self.stride,
-            padding=self._zeros,
+            padding=self.zeros,
             dilation=self.dilation,
             groups=self.groups,
         )
@@ -97,12 +97,12 @@ class Conv2d(WeightedLayer):
         return conv
 
     @property
-    def _reach(self) -> tuple[int, int]:
+    def reach(self) -> tuple[int, int]:
         """Rows and columns from the first to the last value that a kernel reads."""
         (height, width), (rows, columns) = self.kernel, self.dilation
         return rows * (height - 1) + 1, columns * (width - 1) + 1
 
     @property
-    def _zeros(self) -> tuple[int, int]:
+    def zeros(self) -> tuple[int, int]:
         """Rows above and below, columns left and right."""
-        return (self._reach[0] // 2, self._reach[1] // 2) if self.padding == "same" else (0, 0)
+        return (self.reach[0] // 2, self.reach[1] // 2) if self.padding == "same" else (0, 0)
