@@ -21,7 +21,7 @@ SHORT = 10  # characters of a digest that are shown
 # Stage -> field of its part -> field of the spec that it was read from; "" stands for the fields that are not listed.
 SPEC_FIELDS: dict[str, dict[str, str]] = {
     "ingest": {"": "data"},
-    "pretrain": {"": "pretrain", "scaling": "data.scaling", "layer": "layer", "between": "between"},
+    "pretrain": {"": "pretrain", "scaling": "data.scaling", "layer": "layer", "between": "between", "below": "below"},
     "finetune": {
         "scaling": "data.scaling",
         "target_scaling": "data.target_scaling",

@@ -21,6 +21,7 @@ AnyPicture = Annotated[
         filters="Filters",
         pretrained_filters="PretrainedFilters",
         pretraining_curves="PretrainingCurves",
+        reconstructions="Reconstructions",
     ),
 ]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
 class Pretrained:
     """A layer as pretraining left it.
 
-    tensors: ``weight`` (hidden, visible), ``bias`` (hidden,) and what else its method learns.
+    tensors: ``weight`` and ``bias`` of the layer, and what else its method learns.
     history: one record an epoch.
-    summary: ``method``, ``visible``, ``hidden`` and more.
+    summary: ``method``, ``visible``, ``hidden`` and more; ``labels``: whether it had them.
+    document: ``layer``, the layers ``between`` it and what is below, ``visible``, the shape of an example that it sees,
+        and whether it reads values as ``probabilities``.
     """
 
     tensors: Mapping[str, np.ndarray]
     history: Sequence[Mapping[str, float]]
     summary: Mapping[str, Any]
+    document: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The first layer's filters as pretraining left them, before any label was seen."""
+"""The first layer's filters as pretraining left them, before fine-tuning."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class PretrainedFilters(Picture):
         filters = subject.receptive_fields(first.tensors["weight"])
         assert filters is not None
         height, width = filters.shape[2:]
+        seen = "and their labels" if first.summary.get("labels") else "but no label"
         grid = draw_filters(filters, self.count, self.scale)
         return Drawing(
             title="Filters after pretraining",
             caption=f"The first layer's {height} by {width} weights after pretraining ({first.summary['method']}), "
-            f"which saw the images but no label; fine-tuning starts from these. {grid.words()}",
+            f"which saw the images {seen}; fine-tuning starts from these. {grid.words()}",
             alt=f"A grid of {grid.shown} pretrained filters of {height} by {width} weights, in red and blue.",
             figure=grid.figure,
         )

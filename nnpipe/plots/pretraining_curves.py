@@ -1,4 +1,4 @@
-"""What each layer's pretraining measured, epoch by epoch, without labels."""
+"""What each layer's pretraining measured, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class PretrainingCurves(Picture):
         seen = " ".join(_seen(number, layer, measures) for number, layer in enumerate(subject.pretrained, start=1))
         return Drawing(
             title="Pretraining curves",
-            caption=f"What each layer's pretraining measured after each epoch, without labels: {_lines(subject)}. "
+            caption=f"What each layer's pretraining measured after each epoch{_without_labels(subject)}: "
+            f"{_lines(subject)}. "
             f"Layers see inputs of different sizes, so compare the shapes of the lines, not their heights. {seen}",
             alt=f"Curves of {names} of {len(subject.pretrained)} pretrained layers. {seen}",
             figure=figure,
@@ -67,6 +68,10 @@ def _draw_panel(axes: Axes, subject: Subject, measure: str) -> None:
     axes.set_title(words.kind(measure).capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.margins(y=0.12)
+
+
+def _without_labels(subject: Subject) -> str:
+    return "" if any(layer.summary.get("labels") for layer in subject.pretrained) else ", without labels"
 
 
 def _lines(subject: Subject) -> str:

@@ -90,8 +90,12 @@ def _predictions(names: Sequence[str]) -> str:
 def _pretrained(work: Work) -> tuple[Pretrained, ...]:
     names = (name for name in work.inputs if name.startswith("pretrain/"))
     ordered = sorted(names, key=lambda name: int(name.partition("/")[2]))
-    layers = (work.inputs[name] for name in ordered)
-    return tuple(Pretrained(layer.tensors("layer")[0], layer.json("history"), layer.summary) for layer in layers)
+    found = []
+    for name in ordered:
+        layer = work.inputs[name]
+        tensors, document = layer.tensors("layer")
+        found.append(Pretrained(tensors, layer.json("history"), layer.summary, document))
+    return tuple(found)
 
 
 def _applicable(config: Visualize, subject: Subject) -> list[Picture]:

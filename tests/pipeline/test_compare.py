@@ -114,7 +114,7 @@ def test_changed_files_of_a_source_are_told_as_such() -> None:
 def test_fields_are_called_as_the_spec_calls_them() -> None:
     spec = miniature()
     whole = spec.model_dump(mode="json")
-    derived = {"layer", "between", "chosen", "template"}  # what the spec has no field for
+    derived = {"layer", "between", "below", "chosen", "template"}  # what the spec has no field for
     named = set()
     for stage in stages_of(spec):
         for field in identity(stage.config):
