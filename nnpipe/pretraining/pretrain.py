@@ -35,11 +35,14 @@ HINTS = {
 }
 
 
-def _number(key: Any) -> Any:
-    return int(key) if isinstance(key, str) and key.isdecimal() else key
+def _number(key: Any) -> int:
+    number = int(key) if isinstance(key, int) or (isinstance(key, str) and key.isdecimal()) else 0
+    if number < 1:
+        raise problem("layers to pretrain are called by their numbers", expected="a number from 1", found=repr(key))
+    return number
 
 
-LayerNumber = Annotated[int, BeforeValidator(_number), Field(ge=1)]
+LayerNumber = Annotated[int, BeforeValidator(_number)]
 
 
 @dataclass(frozen=True)

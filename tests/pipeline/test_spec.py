@@ -88,10 +88,29 @@ def test_an_override_of_an_unknown_field_names_the_nearest() -> None:
     assert "did you mean 'epochs'?" in said
 
 
-def test_pretraining_a_convolution_is_refused() -> None:
+def test_pretraining_a_convolution_by_an_rbm_is_refused() -> None:
     layers = "    - {kind: conv2d, filters: 4, kernel: 3}\n    - flatten\n" + DENSE
     said = problem(spec(layers) + "pretrain: {method: rbm, layers: 1}\n")
-    assert said.startswith("a.yaml:6:7: model.layers.0: only dense layers can be pretrained")
+    assert said.startswith("a.yaml:6:7: model.layers.0: rbm cannot teach conv2d layers")
+
+
+def test_one_layers_settings_are_set_by_its_number_and_mistakes_in_them_are_told_there() -> None:
+    layers = "    - {kind: dense, units: 8, activation: sigmoid}\n" + DENSE
+    text = spec(layers) + "pretrain: {method: rbm, layers: 1}\n"
+    found = check_spec(Document.parse(text, "a.yaml"), ("pretrain.per_layer.1.epochs=3",), Path())
+    assert found.pretrain is not None
+    assert found.pretrain.settings(1).epochs == 3
+    for override, name, expected in [
+        ("pretrain.per_layer.1.epochs=many", "pretrain.per_layer.1.epochs", "a whole number"),
+        ("pretrain.per_layer.1.epoch=3", "pretrain.per_layer.1.epoch", "did you mean 'epochs'?"),
+        ("pretrain.per_layer.2.epochs=3", "pretrain.per_layer.2", "there is no layer 2 to pretrain"),
+        ("pretrain.per_layer.one.epochs=3", "pretrain.per_layer.one", "a number from 1"),
+        ("pretrain.per_layer.1.optimizer=scaled_conjugate_gradient", "pretrain.per_layer.1.optimizer", "has none"),
+        ("pretrain.per_layer.1.method.steps=0", "pretrain.per_layer.1.method", "kind"),
+    ]:
+        said = problem(text, override)
+        assert said.startswith(f"--set {override}: {name}")
+        assert expected in said
 
 
 def test_standard_scaling_below_a_boltzmann_machine_is_refused() -> None:

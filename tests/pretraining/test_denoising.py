@@ -19,7 +19,8 @@ HALF = torch.full((6,), 0.5)
 
 def denoising(mean: torch.Tensor = HALF, units: int = 4, activation: str = "sigmoid", **options: Any) -> Denoising:
     layer = Dense.model_validate({"units": units, "activation": activation})
-    return Autoencoder(**options).objective(layer, None, Visible(mean.shape, mean, torch.ones_like(mean)), seed=0)
+    method = Autoencoder.model_validate(options)
+    return method.objective(layer, None, Visible(mean.shape, mean, torch.ones_like(mean)), seed=0)
 
 
 def loss_in_numpy(objective: Denoising, x: np.ndarray, activation: Callable[[np.ndarray], np.ndarray]) -> float:
@@ -28,12 +29,10 @@ def loss_in_numpy(objective: Denoising, x: np.ndarray, activation: Callable[[np.
     hidden = activation(x @ tensors["weight"].T + tensors["bias"])
     decoder = tensors.get("decoder_weight", tensors["weight"].T)
     z = hidden @ decoder.T + tensors["visible_bias"]
-    if objective.loss == "mean_squared_error":
+    if objective.method.loss == "mean_squared_error":
         return float(((z - x) ** 2).sum() / len(x))
     p = 1 / (1 + np.exp(-z))
     return float(-(x * np.log(p) + (1 - x) * np.log(1 - p)).sum() / len(x))
-
-
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 def test_gradients_are_those_of_finite_differences(tied: bool, loss: str) -> None:
@@ -61,7 +60,7 @@ def test_gradients_are_those_of_finite_differences(tied: bool, loss: str) -> Non
 def test_the_gradient_is_of_the_clean_input_s_loss_from_the_corrupted_one() -> None:
     objective, same = denoising(), denoising()
     x = torch.tensor(np.random.default_rng(0).random((20, 6)), dtype=torch.float32)
-    corrupted = same.corrupt(x)
+    corrupted, _ = same.corrupt(x)
     decoded = same.module.decode(same.module.encode(corrupted)).sigmoid()
     expected = torch.nn.functional.binary_cross_entropy(decoded, x, reduction="sum")
     assert objective.gradient(x, None)["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
@@ -70,21 +69,57 @@ def test_the_gradient_is_of_the_clean_input_s_loss_from_the_corrupted_one() -> N
 
 def test_masking_zeroes_a_fraction_and_leaves_the_rest() -> None:
     x = torch.full((1000, 100), 0.6)
-    seen = denoising(level=0.3).corrupt(x)
+    seen, chosen = denoising(level=0.3).corrupt(x)
     assert set(seen.unique().tolist()) == {0.0, x[0, 0].item()}
     assert (seen == 0).float().mean().item() == pytest.approx(0.3, abs=0.006)
+    assert (seen == 0).equal(chosen)
 
 
 def test_salt_and_pepper_are_equally_many() -> None:
-    seen = denoising(corruption="salt_and_pepper", level=0.4).corrupt(torch.full((1000, 100), 0.5))
+    seen, _ = denoising(corruption="salt_and_pepper", level=0.4).corrupt(torch.full((1000, 100), 0.5))
     counts = {value: (seen == value).float().mean().item() for value in (0.0, 0.5, 1.0)}
     assert counts == pytest.approx({0.0: 0.2, 0.5: 0.6, 1.0: 0.2}, abs=0.006)
 
 
 def test_gaussian_corruption_has_the_level_as_its_standard_deviation() -> None:
-    change = denoising(corruption="gaussian", level=0.2).corrupt(torch.full((1000, 100), 0.5)) - 0.5
+    seen, chosen = denoising(corruption="gaussian", level=0.2).corrupt(torch.full((1000, 100), 0.5))
+    change = seen - 0.5
+    assert chosen is None
     assert change.std().item() == pytest.approx(0.2, rel=0.02)
     assert change.mean().item() == pytest.approx(0, abs=0.003)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("corruption", ["masking", "salt_and_pepper"])
+def test_emphasis_weighs_corrupted_values_apart_from_others(corruption: str, loss: str) -> None:
+    options = {"corruption": corruption, "loss": loss, "level": 0.4}
+    objective, same = denoising(**options, emphasis={"corrupted": 3, "uncorrupted": 0.5}), denoising(**options)
+    x = torch.tensor(np.random.default_rng(0).random((20, 6)), dtype=torch.float32)
+    seen, chosen = same.corrupt(x)
+    assert chosen is not None
+    decoded = same.module.decode(same.module.encode(seen)).detach().double().numpy()
+    target, counts = x.double().numpy(), np.where(chosen.numpy(), 3, 0.5)
+    p = 1 / (1 + np.exp(-decoded))
+    squares = ((p if loss == "cross_entropy" else decoded) - target) ** 2
+    each = -(target * np.log(p) + (1 - target) * np.log(1 - p)) if loss == "cross_entropy" else squares
+    measured = objective.gradient(x, None)
+    assert measured["loss"].item() == pytest.approx((counts * each).sum(), rel=1e-5)
+    assert measured["reconstruction_error"].item() == pytest.approx(squares.sum(), rel=1e-5)
+    # Nothing is corrupted where nothing is learnt, and all values count alike.
+    assert objective.measure(x, None)["loss"].equal(same.measure(x, None)["loss"])
+
+
+def test_with_full_emphasis_what_was_left_as_it_is_has_no_gradient() -> None:
+    objective = denoising(emphasis={"uncorrupted": 0}, level=0.3)
+    x = torch.full((1, 6), 0.5)
+    _, chosen = denoising(level=0.3).corrupt(x)
+    assert chosen is not None
+    assert 0 < int(chosen.sum()) < 6
+    objective.module.visible_bias.data.fill_(1)  # away from the data's log-odds, where the gradient is zero
+    objective.gradient(x, None)
+    gradient = objective.module.visible_bias.grad
+    assert gradient is not None
+    assert gradient.ne(0).equal(chosen[0])
 
 
 def test_corruption_draws_from_its_own_generator_and_only_while_learning() -> None:
