@@ -33,6 +33,8 @@ def loss_in_numpy(objective: Denoising, x: np.ndarray, activation: Callable[[np.
         return float(((z - x) ** 2).sum() / len(x))
     p = 1 / (1 + np.exp(-z))
     return float(-(x * np.log(p) + (1 - x) * np.log(1 - p)).sum() / len(x))
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 def test_gradients_are_those_of_finite_differences(tied: bool, loss: str) -> None:

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from nnpipe.errors import Interrupted
+from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining import AnyMethod
-from nnpipe.pretraining.autoencoder import Autoencoder
+from nnpipe.pretraining.autoencoder import Autoencoder, Emphasis
 from nnpipe.pretraining.method import Method
 from nnpipe.pretraining.objective import Visible
 from nnpipe.pretraining.rbm import Rbm
+from nnpipe.pretraining.sparsity import Sparsity
 from nnpipe.spec import members
 from nnpipe.training.examples import Examples
 from nnpipe.training.loop import fit
@@ -25,15 +27,19 @@ from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.regime import Regime
 
 LAYER = Dense(units=5, activation="sigmoid")
-SEEN = Visible((12,), torch.full((12,), 0.5), torch.full((12,), 0.5), classes=2)
+CONVOLUTION = Conv2d(filters=4, kernel=(2, 2), activation="sigmoid")
+SHAPE = (1, 3, 4)
+SEEN = Visible(SHAPE, torch.full((12,), 0.5), torch.full((12,), 0.5), classes=2)
 LISTED: list[type[Method]] = list(members(AnyMethod))
 METHODS = [
     *(method() for method in LISTED),
     Rbm(steps=3),
     Rbm(sampler="pcd", chains=7),
     Autoencoder(corruption="gaussian", tied=False, loss="mean_squared_error"),
-    Autoencoder(corruption="salt_and_pepper"),
+    Autoencoder(corruption="salt_and_pepper", emphasis=Emphasis()),
+    Autoencoder(level=0, sparsity=Sparsity(weight=0.01), contraction=0.01),
 ]
+CONVOLVING = [method for method in METHODS if "conv2d" in method.teaches]
 
 
 def name(method: Method) -> str:
@@ -70,11 +76,13 @@ class MemoryWatch:
 
 def images(seed: int) -> Examples:
     draw = torch.Generator().manual_seed(seed)
-    return Examples(torch.rand(62, 1, 3, 4, generator=draw))
+    return Examples(torch.rand(62, *SHAPE, generator=draw), torch.randint(2, (62,), generator=draw))
 
 
-def learn(method: Method, watch: MemoryWatch, optimizer: Optimizer, seed: int = 4) -> tuple[bytes, list[Any]]:
-    objective = method.objective(LAYER, None, SEEN, seed)
+def learn(
+    method: Method, watch: MemoryWatch, optimizer: Optimizer, seed: int = 4, layer: Dense | Conv2d = LAYER
+) -> tuple[bytes, list[Any]]:
+    objective = method.objective(layer, None, SEEN, seed)
     gradient = objective.gradient
 
     def watched(x: Any, y: Any) -> Any:
@@ -92,8 +100,11 @@ class TestEveryMethod:
     def test_it_keeps_what_fine_tuning_starts_from(self, method: Method) -> None:
         module = method.objective(LAYER, None, SEEN, 0).module
         shapes = {key: tuple(parameter.shape) for key, parameter in module.named_parameters()}
-        assert shapes.pop("decoder_weight", (12, 5)) == (12, 5)
-        assert shapes == {"weight": (5, 12), "bias": (5,), "visible_bias": (12,)}
+        assert (shapes["weight"], shapes["bias"]) == ((5, 12), (5,))
+        # What there is to decode with has these names and shapes.
+        assert shapes.get("visible_bias", (12,)) == (12,)
+        assert shapes.get("decoder_weight", (12, 5)) == (12, 5)
+        assert method.needs_labels or "visible_bias" in shapes
 
     def test_it_represents_as_the_layer_will(self, method: Method) -> None:
         objective = method.objective(LAYER, None, SEEN, 0)
@@ -107,12 +118,14 @@ class TestEveryMethod:
     def test_it_learns(self, method: Method) -> None:
         objective = method.objective(LAYER, None, SEEN, 0)
         x = torch.tensor(np.repeat(np.eye(4, dtype=np.float32), 3, axis=1)).repeat(4, 1)
+        y = torch.tensor([0, 1, 1, 0]).repeat(4)
         optimizer = torch.optim.SGD(objective.module.parameters(), lr=0.05, momentum=0.5)
-        before = objective.measure(x, None)["reconstruction_error"].item()
+        measure = "loss" if method.needs_labels else "reconstruction_error"
+        before = objective.measure(x, y)[measure].item()
         for _ in range(400):
-            objective.gradient(x, None)
+            objective.gradient(x, y)
             optimizer.step()
-        assert objective.measure(x, None)["reconstruction_error"].item() < 0.7 * before
+        assert objective.measure(x, y)[measure].item() < 0.7 * before
 
     def test_one_seed_gives_the_same_bytes_and_another_others(self, method: Method) -> None:
         state = torch.get_rng_state()
@@ -131,12 +144,38 @@ class TestEveryMethod:
         assert learn(method, MemoryWatch(states), optimizer) == whole
 
     def test_measures_have_the_same_names_with_and_without_learning(self, method: Method) -> None:
-        objective, x = method.objective(LAYER, None, SEEN, 0), torch.full((4, 12), 0.25)
-        learned, measured = objective.gradient(x, None), objective.measure(x, None)
+        objective, x, y = method.objective(LAYER, None, SEEN, 0), torch.full((4, 12), 0.25), torch.tensor([0, 1, 1, 1])
+        learned, measured = objective.gradient(x, y), objective.measure(x, y)
         assert set(learned) == set(measured)
-        assert "reconstruction_error" in learned
+        assert method.needs_labels or "reconstruction_error" in learned
         assert ("loss" in learned) == method.has_loss
         assert all(value.ndim == 0 and not value.requires_grad for value in learned.values())
+
+
+@pytest.mark.parametrize("method", CONVOLVING, ids=name)
+class TestEveryMethodOfConvolutions:
+    def test_it_keeps_what_fine_tuning_starts_from(self, method: Method) -> None:
+        module = method.objective(CONVOLUTION, None, SEEN, 0).module
+        shapes = {key: tuple(parameter.shape) for key, parameter in module.named_parameters()}
+        assert (shapes["weight"], shapes["bias"]) == ((4, 1, 2, 2), (4,))
+        assert shapes.get("visible_bias", (1,)) == (1,)
+        assert shapes.get("decoder_weight", (4, 1, 2, 2)) == (4, 1, 2, 2)
+
+    def test_it_represents_as_the_layer_will(self, method: Method) -> None:
+        objective = method.objective(CONVOLUTION, None, SEEN, 0)
+        x = torch.rand(9, *SHAPE, generator=torch.Generator().manual_seed(0))
+        weight, bias = (objective.module.get_parameter(key) for key in ("weight", "bias"))
+        found = objective.represent(x)
+        assert not found.requires_grad
+        torch.testing.assert_close(found, torch.nn.functional.conv2d(x, weight, bias).sigmoid())
+
+    def test_what_was_interrupted_goes_on_to_the_same_bits(self, method: Method) -> None:
+        optimizer = Sgd(learning_rate=0.05, momentum=0.9)
+        whole = learn(method, MemoryWatch([]), optimizer, layer=CONVOLUTION)
+        states: list[Any] = []
+        with pytest.raises(Interrupted):
+            learn(method, MemoryWatch(states, 5), optimizer, layer=CONVOLUTION)
+        assert learn(method, MemoryWatch(states), optimizer, layer=CONVOLUTION) == whole
 
 
 def test_an_autoencoder_resumes_under_conjugate_gradient() -> None:

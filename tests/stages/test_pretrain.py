@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from torch.nn import functional as F
 
 from nnpipe.errors import Interrupted, StageError
 from nnpipe.stages.pretrain import PretrainLayer, pretrain
@@ -182,3 +185,100 @@ def test_an_autoencoder_with_squared_error_reads_any_values(work: Callable[..., 
     history = sealed(done.output, "pretrain/1").json("history")
     assert history[-1]["val_loss"] < history[0]["val_loss"]
     assert history[-1]["val_loss"] == history[-1]["val_reconstruction_error"]
+
+
+CONVOLUTION = {"kind": "conv2d", "filters": 3, "kernel": 3, "activation": "sigmoid"}
+POOL = {"kind": "max_pool2d", "size": 2}
+CONVOLVING = [AUTOENCODER, {"kind": "supervised"}]
+
+
+def labelled(folder: Path, classes: int = 10) -> Artifact:
+    """Digits with their labels."""
+    folder.mkdir()
+    found = load_digits()
+    output = Output(folder)
+    with output.arrays("data") as writer:
+        for split, (start, stop) in {"train": (0, 200), "validation": (200, 250), "test": (250, 290)}.items():
+            writer.allocate(f"X_{split}", (stop - start, 1, 8, 8), np.uint8)
+            writer.append(f"X_{split}", found.images[start:stop, None].astype(np.uint8))
+            writer.allocate(f"y_{split}", (stop - start,), np.int64)
+            writer.append(f"y_{split}", found.target[start:stop].astype(np.int64))
+        names = [str(digit) for digit in range(classes)]
+        writer.attributes = {"input_shape": [1, 8, 8], "value_range": [0, 16], "class_names": names}
+    return sealed(output, "ingest")
+
+
+@pytest.mark.parametrize("method", CONVOLVING, ids=lambda method: method["kind"])
+def test_a_convolution_keeps_its_maps_and_the_next_layer_sees_them_through_the_pool(
+    work: Callable[..., Work], tmp_path: Path, method: dict[str, Any]
+) -> None:
+    data = labelled(tmp_path / "labelled")
+    first = work("first", data=data)
+    pretrain(config(method, layer=CONVOLUTION), first)
+    below = sealed(first.output, "pretrain/1")
+    tensors, about = below.tensors("layer")
+    assert tensors["weight"].shape == (3, 1, 3, 3)
+    assert (about["visible"], about["between"]) == ([1, 8, 8], [])
+    x = torch.from_numpy(rows(data, "data", "X_test")).float() / 16
+    maps = F.conv2d(x, torch.tensor(tensors["weight"]), torch.tensor(tensors["bias"])).sigmoid()
+    np.testing.assert_allclose(rows(below, "representation", "H_test"), maps, atol=1e-6)
+    assert (below.summary["visible"], below.summary["hidden"]) == (64, 108)
+
+    second = work("second", data=data, below=below)
+    pretrain(config(method, below="sigmoid", between=[POOL]), second)
+    above = sealed(second.output, "pretrain/2")
+    tensors, about = above.tensors("layer")
+    assert (about["visible"], above.summary["visible"]) == ([27], 27)
+    seen = F.max_pool2d(maps, 2).flatten(1).numpy()
+    expected = 1 / (1 + np.exp(-(seen @ tensors["weight"].T + tensors["bias"])))
+    np.testing.assert_allclose(rows(above, "representation", "H_test"), expected, atol=1e-5)
+
+
+def test_the_data_are_scaled_before_they_go_through_a_layer_between(work: Callable[..., Work], data: Artifact) -> None:
+    done = work()
+    pretrain(config(AUTOENCODER, layer=CONVOLUTION, between=[POOL]), done)
+    artifact = sealed(done.output, "pretrain/1")
+    tensors, _ = artifact.tensors("layer")
+    x = F.max_pool2d(torch.from_numpy(rows(data, "data", "X_test")).float() / 16, 2)
+    expected = F.conv2d(x, torch.tensor(tensors["weight"]), torch.tensor(tensors["bias"])).sigmoid()
+    np.testing.assert_allclose(rows(artifact, "representation", "H_test"), expected, atol=1e-6)
+
+
+def test_a_boltzmann_machine_learns_from_the_maps_of_a_convolution(work: Callable[..., Work]) -> None:
+    first = work("first")
+    pretrain(config(AUTOENCODER, layer=CONVOLUTION), first)
+    second = work("second", below=sealed(first.output, "pretrain/1"))
+    pretrain(config(RBM, below="sigmoid"), second)
+    assert sealed(second.output, "pretrain/2").tensors("layer")[0]["weight"].shape == (20, 108)
+
+
+def test_greedy_supervised_pretraining_learns_the_labels(work: Callable[..., Work], tmp_path: Path) -> None:
+    done = work(data=labelled(tmp_path / "labelled"))
+    pretrain(config({"kind": "supervised"}, epochs=30, optimizer={"kind": "adam"}), done)
+    artifact = sealed(done.output, "pretrain/1")
+    assert artifact.summary["labels"] is True
+    assert artifact.summary["val_accuracy"] > 0.8
+    hidden = [rows(artifact, "representation", f"H_{split}") for split in ("train", "validation")]
+    targets = load_digits().target
+    judge = LogisticRegression(max_iter=2000).fit(hidden[0], targets[:200])
+    assert judge.score(hidden[1], targets[200:250]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"layer": {**CONVOLUTION, "kernel": 9}}, "the kernel is larger"),
+        ({"layer": CONVOLUTION, "between": [{"kind": "flatten"}]}, "conv2d reads images"),
+        ({"between": [{**POOL, "size": 9}]}, "the window is larger"),
+    ],
+)
+def test_layers_that_do_not_fit_the_data_are_refused(
+    work: Callable[..., Work], fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(StageError, match=message):
+        pretrain(config(AUTOENCODER, **fields), work())
+
+
+def test_labels_that_are_not_there_are_missed(work: Callable[..., Work], tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="pretraining by supervised needs labels"):
+        pretrain(config({"kind": "supervised"}), work(data=labelled(tmp_path / "numbers", classes=0)))
