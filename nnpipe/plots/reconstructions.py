@@ -30,7 +30,7 @@ class Reconstructions(Picture):
 
     kind: Literal["reconstructions"] = "reconstructions"
     needs: ClassVar[str] = "a pretrained first layer that can decode, and images of one or three channels"
-    count: int = Field(10, ge=1, le=20, description="How many images to show at most.")
+    count: int = Field(5, ge=1, le=20, description="How many images to show at most.")
 
     def applies(self, subject: Subject) -> bool:
         return subject.image_shape is not None and len(subject.inputs) > 0 and bool(_with_a_way_back(subject))

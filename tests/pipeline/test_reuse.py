@@ -273,3 +273,58 @@ def test_an_interrupted_stage_is_resumed_and_gives_the_same_bytes(tmp_path: Path
     uninterrupted = run(Store(tmp_path / "other"), *epochs)
     assert resumed.artifact("finetune").id == uninterrupted.artifact("finetune").id
     assert not list((store.root / "work").iterdir())
+
+
+# -- layers with settings of their own -----------------------------------------------------------------------
+
+
+def test_settings_of_an_upper_layer_reuse_the_layers_below(store: Store) -> None:
+    assert computed(run(store, "pretrain.per_layer.2.epochs=2")) == ["pretrain/2", *AFTER_PRETRAINING]
+
+
+def test_settings_that_say_what_is_common_anyway_compute_nothing(store: Store) -> None:
+    assert "finetune" not in computed(run(store, "pretrain.per_layer.2={method: rbm, epochs: 1}"))
+
+
+MIXED = (
+    "pretrain.per_layer.2={method: {kind: autoencoder, loss: mean_squared_error, contraction: 0.01}, optimizer: adam}"
+)
+
+
+def test_autoencoders_stand_above_a_boltzmann_machine(store: Store) -> None:
+    done = run(store, MIXED, "visualize=[pretraining_curves, reconstructions, pretrained_filters]")
+    assert computed(done) == ["pretrain/2", *AFTER_PRETRAINING]
+    assert [done.artifact(f"pretrain/{number}").summary["method"] for number in (1, 2)] == ["rbm", "autoencoder"]
+    assert "visible_bias" in done.artifact("pretrain/2").tensors("layer")[0]
+    assert len(done.artifact("visualize").summary["pictures"]) == 3
+
+
+CONVOLUTIONAL = (
+    "model.layers=[{kind: conv2d, filters: 4, kernel: 3, activation: sigmoid}, {kind: max_pool2d, size: 2},"
+    "{kind: conv2d, filters: 3, kernel: 2, activation: relu}, flatten, {kind: dense, units: 9, activation: sigmoid},"
+    "{kind: dense, units: 10, activation: softmax}]",
+    "pretrain={method: {kind: autoencoder, loss: mean_squared_error}, epochs: 1, per_layer: {3: {method: supervised}}}",
+    "train.optimizer={kind: sgd, learning_rate: 1e-30}",
+    "visualize=null",
+)
+
+
+def test_a_convolutional_stack_is_pretrained_and_finetuned_from(store: Store) -> None:
+    done = run(store, *CONVOLUTIONAL)
+    weights = done.tensors()
+    for number, place in ((1, 0), (2, 2), (3, 4)):
+        pretrained = done.artifact(f"pretrain/{number}").tensors("layer")[0]
+        for name in ("weight", "bias"):
+            np.testing.assert_array_equal(weights[f"layers.{place}.{name}"], pretrained[name])
+    drawn = done.artifact("visualize").summary["pictures"]
+    assert {"pretrained_filters", "pretraining_curves", "reconstructions"} <= set(drawn)
+    assert done.report is not None
+    told = " ".join(Path(done.report).read_text().split())
+    assert "Its first 3 layers were pretrained (autoencoder and supervised), one after the other" in told
+    assert "Supervised had the labels too." in told
+    # Dropout does nothing outside training: pretraining does not depend on it.
+    dropping = CONVOLUTIONAL[0].replace("flatten,", "flatten, {kind: dropout, rate: 0.2},")
+    assert not {"pretrain/1", "pretrain/2", "pretrain/3"} & set(computed(run(store, dropping, *CONVOLUTIONAL[1:])))
+    # Another pool is seen by the layer above it alone.
+    averaged = CONVOLUTIONAL[0].replace("max_pool2d", "avg_pool2d")
+    assert computed(run(store, averaged, *CONVOLUTIONAL[1:]))[0] == "pretrain/2"

@@ -80,9 +80,9 @@ def images() -> Subject:
     """Grey images of 6 by 6 pixels, three classes, a dense network whose first layer was pretrained."""
     rng = np.random.default_rng(1)
     history = [{"epoch": e, "reconstruction_error": 4.0 / e, "learning_rate": 0.1} for e in (1, 2, 4)]
-    layer = Pretrained(
-        {"weight": rng.standard_normal((7, 36)), "bias": np.zeros(7)}, history, {"method": "rbm", "hidden": 7}
-    )
+    tensors = {"weight": rng.standard_normal((7, 36)), "bias": np.zeros(7), "visible_bias": np.zeros(36)}
+    document = {"layer": {"kind": "dense", "units": 7}, "between": [], "visible": [36], "probabilities": True}
+    layer = Pretrained(tensors, history, {"method": "rbm", "hidden": 7}, document)
     return make_subject((1, 6, 6), [dense(7, 36), dense(3, 7, "softmax")], 3, pretrained=(layer,))
 
 

@@ -76,6 +76,16 @@ def test_only_so_many_filters_are_shown(images: Subject, picture: Picture) -> No
     assert drawing.figure.axes[0].images[0].get_array().shape == (2 * 38 + GAP, 2 * 38 + GAP)
 
 
+def test_pretrained_kernels_of_a_convolution_are_tiles(images: Subject) -> None:
+    (first,) = images.pretrained
+    kernels = np.random.default_rng(0).standard_normal((4, 1, 3, 3))
+    labelled = {"method": "supervised", "labels": True}
+    convolution = replace(first, tensors={"weight": kernels, "bias": np.zeros(4)}, summary=labelled)
+    drawing, _ = PretrainedFilters().render(replace(images, pretrained=(convolution,)))
+    assert "3 by 3 weights after pretraining (supervised), which saw the images and their labels" in drawing.caption
+    assert drawing.figure.axes[0].images[0].get_array().shape == (2 * 38 + GAP, 2 * 38 + GAP)
+
+
 def test_filters_of_nothing_but_zeros_are_white(images: Subject) -> None:
     drawing, png = Filters().render(with_first_weight(images, np.zeros((7, 36), np.float32)))
     assert colour_at(drawing, png, (0, 0), (3, 3), 6) == pytest.approx(WHITE, abs=1)

@@ -35,6 +35,7 @@ APPLIES = {
     "filters": {"images", "colours"},
     "pretrained_filters": {"images"},
     "pretraining_curves": {"images"},
+    "reconstructions": {"images"},
 }
 EVERY = every_picture()
 KINDS = pytest.mark.parametrize("picture", EVERY, ids=lambda picture: picture.kind)
@@ -127,6 +128,18 @@ def test_pretraining_curves_tell_each_layers_first_and_last_measure(images: Subj
     drawing, _ = PretrainingCurves().render(images)
     assert "Layer 1: reconstruction error from 4 to 1 in 3 epochs." in drawing.caption
     assert [axes.get_title(loc="left") for axes in drawing.figure.axes] == ["Reconstruction error"]
+
+
+def test_pretraining_curves_of_a_mixed_stack_have_a_panel_for_every_measure(images: Subject) -> None:
+    (first,) = images.pretrained
+    history = [{"epoch": e, "loss": 2.0 / e, "accuracy": e / 2, "val_accuracy": 0.5} for e in (1, 2)]
+    second = replace(first, history=history, summary={"method": "supervised", "labels": True})
+    drawing, _ = PretrainingCurves().render(replace(images, pretrained=(first, second)))
+    titles = [axes.get_title(loc="left") for axes in drawing.figure.axes]
+    assert titles == ["Reconstruction error", "Loss", "Accuracy"]
+    assert "Layer 2: loss from 2 to 1 and accuracy from 0.5 to 1 in 2 epochs." in drawing.caption
+    assert "without labels" not in drawing.caption
+    assert "without labels" in PretrainingCurves().render(images)[0].caption
 
 
 def test_the_confusion_matrix_names_the_commonest_mistake(images: Subject) -> None:

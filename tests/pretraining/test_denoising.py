@@ -9,6 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
+from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining.autoencoder import Autoencoder
 from nnpipe.pretraining.denoising import Denoising
@@ -156,3 +157,34 @@ def test_a_linear_tied_autoencoder_finds_the_principal_subspace() -> None:
         optimizer.step()
     error = objective.measure(data, None)["reconstruction_error"].item() / len(x)
     assert best - 1e-4 < error < 1.002 * best
+
+
+def test_a_linear_convolutional_autoencoder_finds_the_principal_subspace_of_its_patches() -> None:
+    """Kernels side by side read patches apart, so that the best reconstruction is that of PCA of the patches."""
+    images = load_digits().images[:300, None] / 16
+    patches = images.reshape(300, 2, 4, 2, 4).transpose(0, 1, 3, 2, 4).reshape(-1, 16)
+    patches -= patches.mean(0)  # a channel has one bias for all places
+    pca = PCA(3).fit(patches)
+    best = ((patches - pca.inverse_transform(pca.transform(patches))) ** 2).sum() / 300
+    centred = patches.reshape(300, 2, 2, 4, 4).transpose(0, 1, 3, 2, 4).reshape(300, 1, 8, 8)
+    data = torch.tensor(centred, dtype=torch.float32)
+    layer = Conv2d.model_validate({"filters": 3, "kernel": 4, "stride": 4, "activation": "linear"})
+    seen = Visible((1, 8, 8), data.mean(0).flatten(), data.std(0).flatten())
+    objective = Autoencoder(level=0, loss="mean_squared_error").objective(layer, None, seen, seed=0)
+    optimizer = torch.optim.Adam(objective.module.parameters(), lr=0.02)
+    for update in range(400):
+        optimizer.param_groups[0]["lr"] = 0.02 * (1 - update / 400)
+        objective.gradient(data, None)
+        optimizer.step()
+    error = objective.measure(data, None)["reconstruction_error"].item() / 300
+    assert best - 1e-4 < error < 1.002 * best
+    projections = [basis.T @ basis for basis in (pca.components_, objective.module.weight.detach().flatten(1).numpy())]
+    np.testing.assert_allclose(projections[1], projections[0], atol=0.02)
+
+
+def test_a_convolution_s_decoder_gives_each_channel_s_mean_while_hidden_units_say_nothing() -> None:
+    mean = torch.linspace(0.2, 0.8, 18)
+    layer = Conv2d.model_validate({"filters": 3, "kernel": 2, "activation": "tanh"})
+    objective = Autoencoder().objective(layer, None, Visible((2, 3, 3), mean, mean), seed=0)
+    decoded = objective.module.decode(torch.zeros(1, 3, 2, 2))[0].sigmoid()
+    torch.testing.assert_close(decoded, mean.view(2, 9).mean(1)[:, None, None].expand(2, 3, 3))
