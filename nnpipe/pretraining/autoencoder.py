@@ -10,8 +10,8 @@ from nnpipe.models.activations import Activation
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ShapeError
+from nnpipe.pretraining.activity_penalty import ActivityPenalty
 from nnpipe.pretraining.method import Method
-from nnpipe.pretraining.sparsity import Sparsity
 from nnpipe.spec import Part, problem
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class Autoencoder(Method):
     loss: ReconstructionLoss = Field(
         "cross_entropy", description="What compares; cross_entropy decodes with sigmoid units, the other with linear."
     )
-    sparsity: Sparsity | None = Field(None, description="What being active costs hidden units; left out: nothing.")
+    sparsity: ActivityPenalty | None = Field(
+        None, description="What being active costs hidden units; left out: nothing."
+    )
     contraction: float = Field(
         0,
         ge=0,

@@ -13,11 +13,11 @@ from nnpipe.errors import Interrupted
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining import AnyMethod
+from nnpipe.pretraining.activity_penalty import ActivityPenalty
 from nnpipe.pretraining.autoencoder import Autoencoder, Emphasis
 from nnpipe.pretraining.method import Method
 from nnpipe.pretraining.objective import Visible
 from nnpipe.pretraining.rbm import Rbm
-from nnpipe.pretraining.sparsity import Sparsity
 from nnpipe.spec import members
 from nnpipe.training.examples import Examples
 from nnpipe.training.loop import fit
@@ -37,7 +37,7 @@ METHODS = [
     Rbm(sampler="pcd", chains=7),
     Autoencoder(corruption="gaussian", tied=False, loss="mean_squared_error"),
     Autoencoder(corruption="salt_and_pepper", emphasis=Emphasis()),
-    Autoencoder(level=0, sparsity=Sparsity(weight=0.01), contraction=0.01),
+    Autoencoder(level=0, sparsity=ActivityPenalty(weight=0.01), contraction=0.01),
 ]
 CONVOLVING = [method for method in METHODS if "conv2d" in method.teaches]
 

@@ -15,11 +15,11 @@ from nnpipe.models.activations import ActivationName
 from nnpipe.models.encoder_decoder import encoder_decoder
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
+from nnpipe.pretraining.activity_penalty import ActivityPenalty
 from nnpipe.pretraining.autoencoder import Autoencoder
 from nnpipe.pretraining.contraction import squared_jacobian
 from nnpipe.pretraining.denoising import Denoising
 from nnpipe.pretraining.objective import Visible
-from nnpipe.pretraining.sparsity import Sparsity
 
 ELEMENTWISE = [name for name in get_args(ActivationName) if name != "softmax"]
 LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
@@ -122,19 +122,19 @@ def test_contraction_reaches_the_weights_through_the_slopes_of_every_smooth_acti
 def test_the_divergence_is_that_of_two_coins_summed_over_units() -> None:
     hidden = torch.tensor([[0.1, 0.5], [0.3, 0.7]], dtype=torch.float64)  # means 0.2 and 0.6
     expected = sum(0.05 * np.log(0.05 / mean) + 0.95 * np.log(0.95 / (1 - mean)) for mean in (0.2, 0.6))
-    assert Sparsity(weight=3).cost(hidden).item() == pytest.approx(2 * 3 * expected)
-    assert Sparsity(weight=3, penalty="l1").cost(hidden).item() == pytest.approx(3 * 1.6)
+    assert ActivityPenalty(weight=3).cost(hidden).item() == pytest.approx(2 * 3 * expected)
+    assert ActivityPenalty(weight=3, penalty="l1").cost(hidden).item() == pytest.approx(3 * 1.6)
 
 
 def test_a_filter_is_one_unit_whose_mean_is_over_places_too() -> None:
     maps = torch.rand(4, 3, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     vectors = maps.transpose(1, 3).flatten(0, 2)  # every place an example
-    found = Sparsity(weight=1).cost(maps) / len(maps)
-    torch.testing.assert_close(found, Sparsity(weight=1).cost(vectors) / len(vectors))
+    found = ActivityPenalty(weight=1).cost(maps) / len(maps)
+    torch.testing.assert_close(found, ActivityPenalty(weight=1).cost(vectors) / len(vectors))
 
 
 def test_units_that_are_never_or_always_active_cost_a_finite_number() -> None:
-    assert Sparsity(weight=1).cost(torch.tensor([[0.0, 1.0]])).isfinite()
+    assert ActivityPenalty(weight=1).cost(torch.tensor([[0.0, 1.0]])).isfinite()
 
 
 def digits_learnt(**options: Any) -> tuple[Denoising, torch.Tensor]:

@@ -17,7 +17,7 @@ TARGET = 0.05
 BOUND = 1e-6  # means are kept so far from 0 and 1, where the divergence is infinite
 
 
-class Sparsity(Part):
+class ActivityPenalty(Part):
     """What being active costs.
 
     kl: how far each unit's mean activation over a batch is from ``target``, as the divergence of two coins, summed over
@@ -32,7 +32,7 @@ class Sparsity(Part):
     weight: float = Field(gt=0, description="What the penalty counts beside the loss, which is summed over values.")
 
     @model_validator(mode="after")
-    def _check_target(self) -> Sparsity:
+    def _check_target(self) -> ActivityPenalty:
         if self.penalty == "l1" and self.target is not None:
             raise problem(
                 "the penalty l1 has no target: it asks for zero",
