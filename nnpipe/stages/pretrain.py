@@ -17,7 +17,6 @@ from nnpipe.pretraining import AnyMethod
 from nnpipe.spec import Part
 from nnpipe.stages.splits import read_tensor
 from nnpipe.stages.work import Work
-from nnpipe.store.arrays import blocks
 from nnpipe.training.optimizers import AnyOptimizer
 from nnpipe.training.schedules import AnySchedule
 
@@ -130,6 +129,7 @@ def _seen_through(layers: Sequence[Layer], file: ArrayFile, name: str, scaling: 
     import torch
 
     from nnpipe.models.stack import Stack
+    from nnpipe.store.arrays import blocks
     from nnpipe.training.examples import Examples
 
     if not layers:

@@ -144,7 +144,7 @@ def test_a_method_survives_being_written_down(method: Any) -> None:
 def test_planning_loads_nothing_heavy() -> None:
     code = (
         "import sys, nnpipe.pretraining.pretrain, nnpipe.stages.pretrain as s;"
-        "heavy = {'torch', 'scipy', 'sklearn', 'matplotlib', 'prefect'} & set(sys.modules);"
+        "heavy = {'torch', 'numpy', 'scipy', 'sklearn', 'matplotlib', 'prefect'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
