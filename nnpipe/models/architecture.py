@@ -4,23 +4,55 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from nnpipe.models.activations import Activation
 from nnpipe.models.layers import AnyLayer
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape, ShapeError
-from nnpipe.spec import Part, Shorthand
+from nnpipe.models.unrolling import Unroll, check_encoder
+from nnpipe.spec import Part, Shorthand, Switch
 
 
 class Model(Part):
-    """A network: each layer reads what the one before it gives."""
+    """A network: each layer reads what the one before it gives.
+
+    With ``unroll`` the layers are the encoder of an autoencoder, and ``unrolled`` is the network that is trained.
+    """
 
     layers: tuple[Annotated[AnyLayer, Shorthand()], ...] = Field(
         min_length=1, description="The layers, from the input to the output."
     )
+    unroll: Annotated[Unroll | None, Switch()] = Field(
+        None, description="true: the layers are an encoder, and learn with its mirror image to give back their input."
+    )
+
+    @model_validator(mode="after")
+    def _check_encoder(self) -> Model:
+        if self.unroll:
+            check_encoder(self.layers)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, handler: SerializerFunctionWrapHandler) -> Any:
+        whole = handler(self)
+        return whole if self.unroll else {name: value for name, value in whole.items() if name != "unroll"}
+
+    @property
+    def code(self) -> int | None:
+        """The place of the layer whose outputs are the code of an autoencoder; None for other networks."""
+        dense = [index for index, layer in enumerate(self.layers) if isinstance(layer, Dense)]
+        return dense[-1] if self.unroll else None
+
+    def unrolled(self, input_shape: Shape) -> Model:
+        """The network that is trained on examples of ``input_shape``: with its decoder, if there is to be one."""
+        if self.unroll is None:
+            return self
+        dense = [layer for layer in self.layers if isinstance(layer, Dense)]
+        decoder = self.unroll.decoder(dense, math.prod(input_shape))
+        return self.model_copy(update={"layers": (*self.layers, *decoder), "unroll": None})
 
     @property
     def last_activation(self) -> Activation:

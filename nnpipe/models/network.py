@@ -26,6 +26,8 @@ class Network(Stack):
 
     Inputs x are scaled float32: (batch, *input_shape). ``layers[i]`` is the layer at place i of the spec.
     class_names: empty where the outputs are numbers, ``target_names``, scaled by ``target_scaling``.
+    code: the place of the layer whose outputs are the code, where the outputs are the inputs again, flattened: of an
+        autoencoder, which has neither classes nor targets.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class Network(Stack):
         generator: torch.Generator,
         target_names: Sequence[str] = (),
         target_scaling: Scaling | None = None,
+        code: int | None = None,
     ) -> None:
         first = architecture.first_shape(tuple(input_shape))
         super().__init__(architecture.layers, first, generator)
         self.architecture, self.input_shape = architecture, tuple(input_shape)
         self.scaling, self.class_names = scaling, tuple(class_names)
         self.target_names, self.target_scaling = tuple(target_names), target_scaling or Scaling()
+        self.code = code
         self.reads_vectors = len(first) == 1
         # Kernels with their channels last in memory: a tenth faster on CPUs, faster on GPUs; shapes stay the same.
         self.to(memory_format=torch.channels_last)
@@ -103,7 +107,9 @@ def classify(logits: Tensor) -> Tensor:
 
 
 def save_document(network: Network) -> dict[str, Any]:
-    """What a model is besides its weights, as JSON; ``target_names`` and ``target_scaling`` of numbers only."""
+    """What a model is besides its weights, as JSON; ``target_names`` and ``target_scaling`` of numbers only, ``code`` of
+    autoencoders only.
+    """
     document = {
         "architecture": network.architecture.model_dump(mode="json"),
         "input_shape": list(network.input_shape),
@@ -113,6 +119,8 @@ def save_document(network: Network) -> dict[str, Any]:
     if network.target_names:
         scaling = network.target_scaling.model_dump(mode="json")
         document |= {"target_names": list(network.target_names), "target_scaling": scaling}
+    if network.code is not None:
+        document["code"] = network.code
     return document
 
 
@@ -135,6 +143,7 @@ def load_network(
         torch.Generator().manual_seed(0),
         about.get("target_names", ()),
         Scaling.model_validate(about.get("target_scaling", {})),
+        about.get("code"),
     )
     weights = {name: torch.tensor(array) for name, array in tensors.items()}
     try:

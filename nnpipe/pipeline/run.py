@@ -15,6 +15,7 @@ from nnpipe.store.store import Store
 
 # The metrics that are told in a line: the first three of these that were measured. The others are in the report.
 HEADLINE = (
+    "test_squared_error", "test_pca_squared_error",
     "test_accuracy", "test_balanced_accuracy",
     "test_r2", "test_mean_absolute_error", "test_root_mean_squared_error", "test_loss",
 )  # fmt: skip

@@ -17,12 +17,14 @@ from nnpipe.evaluation.settings import Measures
 from nnpipe.exporters import AnyExporter
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError, shown
+from nnpipe.models.unrolling import Unroll
 from nnpipe.plots import AnyPicture
 from nnpipe.pretraining.pretrain import Pretrain
 from nnpipe.spec import Part, Shorthand, problem
 from nnpipe.spec.document import Document
 from nnpipe.spec.matrix import MATRIX, has_matrix
 from nnpipe.spec.validate import validate
+from nnpipe.training.losses.inputs import check_loss_of_inputs
 from nnpipe.training.losses.loss import LossError
 from nnpipe.training.losses.outputs import check_outputs
 from nnpipe.training.train import Train
@@ -58,8 +60,11 @@ class Spec(Part):
                 what, path=("data", "source"), expected=error.expected, found=error.found, hint=error.hint
             ) from error
         self._check_shapes(description)
-        self._check_answers(description)
-        self.train.check(self.model, description.shape)
+        if self.model.unroll:
+            self._check_autoencoder(self.model.unroll)
+        else:
+            self._check_answers(description)
+        self.train.check(self.model.unrolled(description.shape or (1,)), description.shape)
         if self.pretrain:
             self.pretrain.check(self.model, description.classes)
             self._check_scaling(self.pretrain)
@@ -100,11 +105,39 @@ class Spec(Part):
             self.model.shapes(description.shape)
         except ShapeError as error:
             raise _shape_problem(error) from error
-        if description.classes is not None:
+        if description.classes is not None and not self.model.unroll:
             try:
                 check_outputs(self.model, description.shape, self.train.loss, description.classes, description.targets)
             except ShapeError as error:
                 raise _shape_problem(error) from error
+
+    def _check_autoencoder(self, unroll: Unroll) -> None:
+        try:
+            check_loss_of_inputs(unroll, self.train.loss)
+        except ShapeError as error:
+            raise _shape_problem(error) from error
+        if unroll.output == "sigmoid" and self.data.scaling == "standard":
+            raise problem(
+                "sigmoid units give values from 0 to 1, and the inputs to give back are others",
+                path=("data", "scaling"),
+                expected="unit, or model.unroll: {output: linear}",
+                found="standard: mean 0, deviation 1",
+            )
+        if self.data.target_scaling == "standard":
+            raise problem(
+                "an autoencoder's answers are its inputs, which data.scaling scales",
+                path=("data", "target_scaling"),
+                expected="target_scaling left out",
+                found="standard",
+            )
+        stopping = self.train.early_stopping
+        if stopping and not stopping.measured(None):
+            raise problem(
+                f"{stopping.monitor} is not measured of inputs that are given back",
+                path=("train", "early_stopping", "monitor"),
+                expected="val_loss",
+                found=stopping.monitor,
+            )
 
     def _check_answers(self, description: Description) -> None:
         classes, stopping = description.classes, self.train.early_stopping

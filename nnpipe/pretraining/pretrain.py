@@ -68,7 +68,7 @@ class Pretrain(Settings):
     layers: int | None = Field(
         None,
         ge=1,
-        description="How many dense and conv2d layers, counted from the input; left out: all but the last.",
+        description="How many dense and conv2d layers, from the input; left out: all but the last, of an encoder all.",
     )
     per_layer: dict[LayerNumber, OwnSettings] = Field(
         {}, description="What a layer has in place of the common settings, by its number: {2: {epochs: 30}}."
@@ -143,7 +143,8 @@ def pretrained_layers(model: Model, pretrain: Pretrain) -> list[int]:
         PydanticCustomError: there are too few layers, or one of them is neither dense nor conv2d.
     """
     places: list[int] = []
-    wanted = pretrain.layers or max(1, sum(isinstance(layer, Dense | Conv2d) for layer in model.layers) - 1)
+    weighted = sum(isinstance(layer, Dense | Conv2d) for layer in model.layers)
+    wanted = pretrain.layers or max(1, weighted if model.unroll else weighted - 1)
     for index, layer in enumerate(model.layers):
         if len(places) == wanted:
             break

@@ -75,6 +75,23 @@ def problem(
     return PydanticCustomError("nnpipe", "{what}", context)
 
 
+class Switch:
+    """Lets ``true`` stand for a part with default options, and ``false`` for none: ``unroll: true``.
+
+    >>> unroll: Annotated[Unroll | None, Switch()] = None
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._spelt_out, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "boolean"}, *handler(schema["schema"])["anyOf"]]}
+
+    @staticmethod
+    def _spelt_out(data: Any) -> Any:
+        return ({} if data else None) if isinstance(data, bool) else data
+
+
 class Shorthand:
     """Lets a bare word stand for a component with default options: ``onnx`` for ``{kind: onnx}``.
 

@@ -37,7 +37,7 @@ class Evaluate(Part):
 
 
 def evaluate(config: Evaluate, work: Work) -> None:
-    """Measure; keep ``predictions`` (arrays) and ``evaluation`` (json).
+    """Measure; keep ``predictions`` (arrays) and ``evaluation`` (json); of an autoencoder ``components`` too.
 
     Raises:
         StageError: there are no test examples.
@@ -45,6 +45,7 @@ def evaluate(config: Evaluate, work: Work) -> None:
     from nnpipe.evaluation.classification import measure_classification
     from nnpipe.evaluation.regression import measure_regression
     from nnpipe.models.network import load_network
+    from nnpipe.stages.reconstruct import evaluate_reconstruction
 
     network = load_network(*work.inputs["model"].tensors("model"), config.model).place(work.device)
     with closing(work.inputs["data"].arrays("data")) as file:
@@ -53,7 +54,9 @@ def evaluate(config: Evaluate, work: Work) -> None:
         truth = file.rows("y_test", 0, file.shape("y_test")[0])
     if not len(examples):
         raise StageError("there are no test examples", where="data.test", expected="at least one", found="none")
-    if network.class_names:
+    if network.code is not None:
+        measured = evaluate_reconstruction(network, loss, examples, truth, work)
+    elif network.class_names:
         scores, predicted, losses = predict_classes(network, loss, examples)
         kind = _scores(config.model, len(network.class_names))
         written = {"margins" if kind == "margins" else "probabilities": scores, "labels": predicted}
@@ -61,11 +64,11 @@ def evaluate(config: Evaluate, work: Work) -> None:
         measured = measure_classification(
             truth, scores, predicted, losses, names, kind=kind, top_k=config.top_k, seed=work.seed
         )
+        _write_predictions(work, network, written)
     else:
         values, losses = predict_numbers(network, loss, examples)
-        written = {"values": values}
         measured = measure_regression(truth, values, losses, network.target_names, seed=work.seed)
-    _write_predictions(work, network, written)
+        _write_predictions(work, network, {"values": values})
     intervals = {name: list(ends) for name, ends in measured.intervals.items()}
     found = {**measured.metrics, "examples": len(examples), "intervals": intervals, **measured.details}
     work.output.json("evaluation", found)

@@ -1,5 +1,7 @@
 """The stage that trains the whole network with labels or numbers, from pretrained layers where there are some.
 
+An unrolled network learns its own inputs, whatever labels or numbers there are.
+
 Validation examples choose the epoch when there is early stopping; without a validation split the epochs are measured
 on the test examples, and nothing is chosen.
 """
@@ -17,6 +19,7 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError, WeightedLayer
 from nnpipe.models.scaling import ScalingKind, TargetScalingKind, resolve_scaling, resolve_target_scaling
 from nnpipe.spec import Part
+from nnpipe.stages.unroll import check_range, check_reconstruction, start_decoder_from
 from nnpipe.stages.splits import class_counts, read_split
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
     from nnpipe.models.network import Network
     from nnpipe.training.history import History
 
-MEASURES = ("loss", "accuracy", "mean_absolute_error", "val_loss", "val_accuracy", "val_mean_absolute_error")
+MEASURES = (
+    "loss", "accuracy", "mean_absolute_error", "squared_error",
+    "val_loss", "val_accuracy", "val_mean_absolute_error", "val_squared_error",
+)  # fmt: skip
 WEIGHTS = 0  # purpose of the generator of first weights; see nnpipe.training.seeds
 
 
@@ -55,26 +61,38 @@ def finetune(config: Finetune, work: Work) -> None:
     from nnpipe.training.classification import Classification
     from nnpipe.training.inspection import NetworkInspector
     from nnpipe.training.loop import fit
+    from nnpipe.training.reconstruction import Reconstruction
     from nnpipe.training.regression import Regression
     from nnpipe.training.seeds import generator
 
-    train = config.train
+    train, unroll = config.train, config.model.unroll
     with closing(work.inputs["data"].arrays("data")) as file:
         about = file.attributes()
         shape, classes, targets = tuple(about["input_shape"]), about["class_names"], about.get("target_names", [])
-        check_data(config.model, shape, train.loss, len(classes), len(targets))
+        model = config.model.unrolled(shape)
+        if unroll:
+            classes, targets = [], []
+            check_reconstruction(config.model, shape, train.loss)
+        else:
+            check_data(model, shape, train.loss, len(classes), len(targets))
         scaling = resolve_scaling(config.scaling, about)
-        target_scaling = resolve_target_scaling(config.target_scaling, about, config.model.last_activation == "linear")
+        linear = model.last_activation == "linear" and not unroll
+        target_scaling = resolve_target_scaling(config.target_scaling, about, linear)
         measured = "validation" if "X_validation" in file.names() else "test"
         if train.early_stopping:
-            check_stopping(train.early_stopping, measured, len(classes))
+            check_stopping(train.early_stopping, measured, None if unroll else len(classes))
         examples, held_out = (
             read_split(file, split, scaling, work.device, target_scaling) for split in ("train", measured)
         )
     weights = generator(work.seed, WEIGHTS)
-    network = Network(config.model, shape, scaling, classes, weights, targets, target_scaling).place(work.device)
-    start_from(network, [work.inputs[f"pretrain/{number}"] for number in range(1, config.pretrained + 1)])
-    task = Classification if classes else Regression
+    network = Network(model, shape, scaling, classes, weights, targets, target_scaling, config.model.code)
+    network.place(work.device)
+    pretrained = [work.inputs[f"pretrain/{number}"] for number in range(1, config.pretrained + 1)]
+    start_from(network, pretrained)
+    if unroll:
+        start_decoder_from(network, pretrained)
+        check_range(unroll, examples, config.scaling)
+    task = Reconstruction if unroll else Classification if classes else Regression
     objective = task(network, train.loss.resolved(class_counts(about)), train.precision)
     history = fit(
         objective,
@@ -109,8 +127,11 @@ def check_data(model: Model, shape: Sequence[int], loss: Loss, classes: int, tar
         ) from error
 
 
-def check_stopping(stopping: EarlyStopping, measured: str, classes: int) -> None:
-    """Refuse early stopping by the test examples, or by what is not measured. ``classes``: 0 for numbers."""
+def check_stopping(stopping: EarlyStopping, measured: str, classes: int | None) -> None:
+    """Refuse early stopping by the test examples, or by what is not measured.
+
+    classes: 0 for numbers, None for inputs that are to be given back.
+    """
     if measured == "test":
         raise StageError(
             "early stopping needs validation examples",
@@ -120,7 +141,7 @@ def check_stopping(stopping: EarlyStopping, measured: str, classes: int) -> None
         )
     if not stopping.measured(classes):
         raise StageError(
-            f"{stopping.monitor} is not measured of {'classes' if classes else 'numbers'}",
+            f"{stopping.monitor} is not measured of {'inputs' if classes is None else 'classes' if classes else 'numbers'}",
             where="train.early_stopping.monitor",
             expected="val_loss, which always is",
             found=stopping.monitor,

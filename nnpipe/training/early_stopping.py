@@ -14,7 +14,7 @@ class EarlyStopping(Part):
 
     patience: int = Field(ge=1, description="Epochs to wait for an improvement.")
     monitor: Literal["val_loss", "val_accuracy", "val_mean_absolute_error"] = Field(
-        "val_loss", description="Accuracy is of classes, the absolute error of numbers; the loss is there for both."
+        "val_loss", description="Accuracy is of classes, the absolute error of numbers; the loss is there for all."
     )
 
     def better(self, value: float, best: float | None) -> bool:
@@ -23,6 +23,8 @@ class EarlyStopping(Part):
             return True
         return value > best if self.monitor == "val_accuracy" else value < best
 
-    def measured(self, classes: int) -> bool:
-        """Whether training on so many classes, 0 for numbers, measures ``monitor``."""
+    def measured(self, classes: int | None) -> bool:
+        """Whether training on so many classes, 0 for numbers, measures ``monitor``; None: the inputs are the answers."""
+        if classes is None:
+            return self.monitor == "val_loss"
         return self.monitor != ("val_mean_absolute_error" if classes else "val_accuracy")

@@ -21,6 +21,9 @@ class BinaryCrossEntropy(Loss):
     def activations(self, outputs: int, classes: int) -> tuple[Activation, ...]:
         return ("sigmoid",) if classes else ()
 
+    def activations_of_inputs(self) -> tuple[Activation, ...]:
+        return ("sigmoid",)  # values from 0 to 1 are read as probabilities
+
     def each(self, network: Network, logits: Tensor, y: Tensor) -> Tensor:
         from torch.nn import functional as F
 

@@ -38,6 +38,10 @@ class Loss(Part):
         classes: how many there are to tell apart; 0 where the answers are numbers.
         """
 
+    def activations_of_inputs(self) -> tuple[Activation, ...]:
+        """The activations that it can be computed from where the answers are the inputs; none, where it is not."""
+        return self.activations(2, 0)
+
     @abstractmethod
     def each(self, network: Network, logits: Tensor, y: Tensor) -> Tensor:
         """The loss of each example, (batch,); its mean is what is trained on. logits: (batch, outputs) of network."""

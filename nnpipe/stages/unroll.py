@@ -1,0 +1,75 @@
+"""What fine-tuning does for an autoencoder alone: its checks, and a decoder that starts from what was pretrained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nnpipe.errors import StageError
+from nnpipe.models.architecture import Model
+from nnpipe.models.layers.dense import Dense
+from nnpipe.models.layers.layer import Shape, ShapeError
+from nnpipe.models.unrolling import Unroll
+from nnpipe.store.artifact import Artifact
+from nnpipe.training.losses.inputs import check_loss_of_inputs
+from nnpipe.training.losses.loss import Loss, LossError
+
+if TYPE_CHECKING:
+    from nnpipe.models.network import Network
+    from nnpipe.training.examples import Examples
+
+BLOCK = 1000  # examples at a time
+ROUNDING = 1e-6  # how far from [0, 1] scaling may round
+
+
+def check_reconstruction(model: Model, shape: Shape, loss: Loss) -> None:
+    """Refuse data of ``shape`` that the encoder cannot read, and a loss that does not compare inputs."""
+    try:
+        model.shapes(shape)
+        if model.unroll:
+            check_loss_of_inputs(model.unroll, loss)
+    except ShapeError as error:
+        layer = "model.layers" if error.index is None else f"model.layers.{error.index}"
+        raise StageError(
+            error.what,
+            where="train.loss" if isinstance(error, LossError) else layer,
+            expected=error.expected,
+            found=error.found,
+            hint=error.hint,
+        ) from error
+
+
+def check_range(unroll: Unroll, examples: Examples, scaling: str) -> None:
+    """Refuse training examples with values that sigmoid outputs cannot reach. scaling: as the spec says it."""
+    if unroll.output != "sigmoid":
+        return
+    blocks = (examples.rows(start, start + BLOCK)[0].aminmax() for start in range(0, len(examples), BLOCK))
+    low, high = (float(value) for value in next(blocks))
+    for least, most in blocks:
+        low, high = min(low, float(least)), max(high, float(most))
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+        raise StageError(
+            "sigmoid units give values from 0 to 1, and the inputs to give back are others",
+            where=f"training examples, with data.scaling {scaling}",
+            expected="values from 0 to 1",
+            found=f"values from {low:g} to {high:g}",
+            hint="set data.scaling: unit, or model.unroll: {output: linear} and train.loss: mean_squared_error",
+        )
+
+
+def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> None:
+    """Let the layer that mirrors a pretrained one start from what that one decoded with.
+
+    Its weights are ``decoder_weight`` or else ``weight`` transposed, its biases ``visible_bias``. Layers that were not
+    pretrained have mirror images with weights drawn as any other.
+    """
+    import torch
+
+    layers = zip(network.architecture.layers, network.layers, strict=True)
+    dense = [module for layer, module in layers if isinstance(layer, Dense)]
+    for module, artifact in zip(reversed(dense), pretrained, strict=False):
+        tensors, _ = artifact.tensors("layer")
+        weight = tensors["decoder_weight"] if "decoder_weight" in tensors else tensors["weight"].T
+        with torch.no_grad():
+            module.weight.copy_(torch.tensor(weight.copy()))
+            module.bias.copy_(torch.tensor(tensors["visible_bias"]))
