@@ -14,6 +14,7 @@ from nnpipe.stages.export import Export
 from nnpipe.stages.finetune import Finetune
 from nnpipe.stages.ingest import Ingest
 from nnpipe.stages.pretrain import PretrainLayer
+from nnpipe.stages.probe import ProbeLayer
 from nnpipe.stages.report import Report, template_digest
 from nnpipe.stages.visualize import Visualize
 from nnpipe.store.canonical import digest
@@ -44,6 +45,9 @@ def stages_of(spec: Spec) -> list[Stage]:
     pretrained = list(_pretraining(spec))
     stages += pretrained
     layers = {stage.name: stage.name for stage in pretrained}
+    probed = list(_probing(spec, len(pretrained)))
+    stages += probed
+    probes = {stage.name: stage.name for stage in probed}
     read = {"data": "ingest", "model": "finetune"}
 
     def add(name: str, config: Part, inputs: Mapping[str, str]) -> None:
@@ -58,13 +62,13 @@ def stages_of(spec: Spec) -> list[Stage]:
     )
     add("finetune", finetune, {"data": "ingest", **layers})
     add("evaluate", Evaluate(model=model, loss=spec.train.loss, top_k=spec.evaluate.top_k), read)
-    add("visualize", Visualize(model=model, pictures=spec.visualize), {**read, "evaluation": "evaluate", **layers})
+    add("visualize", Visualize(model=model, pictures=spec.visualize), {**read, "evaluation": "evaluate", **layers, **probes})
     add("export", Export(model=model, formats=spec.export), {"model": "finetune"})
     results = {"evaluation": "evaluate", "pictures": "visualize", "exports": "export"}
     report = Report(
         name=spec.name, description=spec.description, spec=_shown(spec), template=template_digest(), model=model
     )
-    add("report", report, {**read, **results, **layers})
+    add("report", report, {**read, **results, **layers, **probes})
     return stages
 
 
@@ -91,6 +95,17 @@ def _pretraining(spec: Spec) -> Iterable[Stage]:
         yield Stage(
             name, "nnpipe.stages.pretrain:pretrain", config, {"data": "ingest", **below}, _seed(spec.seed, name)
         )
+
+
+def _probing(spec: Spec, pretrained: int) -> Iterable[Stage]:
+    if spec.probe is None:
+        return
+    for number in range(pretrained + 1):
+        config = ProbeLayer(layer=number, probing=spec.probe, scaling=spec.data.scaling)
+        layer = {"layer": f"pretrain/{number}"} if number else {}
+        # One seed for all: every layer is asked with the same examples.
+        seed = _seed(spec.seed, "probe")
+        yield Stage(f"probe/{number}", "nnpipe.stages.probe:probe", config, {"data": "ingest", **layer}, seed)
 
 
 def _seed(seed: int, name: str) -> int:

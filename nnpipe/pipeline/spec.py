@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from nnpipe.datasets.data import Data
 from nnpipe.datasets.sources.source import Description
 from nnpipe.errors import NnpipeError, SpecError
+from nnpipe.evaluation.probing import Probing
 from nnpipe.evaluation.settings import Measures
 from nnpipe.exporters import AnyExporter
 from nnpipe.models.architecture import Model
@@ -20,7 +21,7 @@ from nnpipe.models.layers.layer import ShapeError, shown
 from nnpipe.models.unrolling import Unroll
 from nnpipe.plots import AnyPicture
 from nnpipe.pretraining.pretrain import Pretrain
-from nnpipe.spec import Part, Shorthand, problem
+from nnpipe.spec import Part, Shorthand, Switch, problem
 from nnpipe.spec.document import Document
 from nnpipe.spec.matrix import MATRIX, has_matrix
 from nnpipe.spec.validate import validate
@@ -40,6 +41,9 @@ class Spec(Part):
     data: Data
     model: Model
     pretrain: Pretrain | None = None
+    probe: Annotated[Probing | None, Switch()] = Field(
+        None, description="true, or options: ask the input and every pretrained layer how well they tell classes."
+    )
     train: Train
     evaluate: Measures = Field(Measures(), description="What is measured on the test examples.")
     visualize: tuple[Annotated[AnyPicture, Shorthand()], ...] | None = Field(
@@ -68,6 +72,14 @@ class Spec(Part):
         if self.pretrain:
             self.pretrain.check(self.model, description.classes)
             self._check_scaling(self.pretrain)
+        if self.probe and description.classes == 0:
+            raise problem(
+                "probes tell classes, and the data's answers are numbers",
+                path=("probe",),
+                expected="data with classes",
+                found=f"{description.targets} numbers to learn",
+                hint="leave probe out",
+            )
         if self.train.early_stopping and not self.data.validation:
             raise problem(
                 "early stopping needs validation examples",

@@ -18,10 +18,13 @@ AnyPicture = Annotated[
         fitted_function="FittedFunction",
         decision_boundary="DecisionBoundary",
         examples="Examples",
+        autoencoder_reconstructions="AutoencoderReconstructions",
+        codes="Codes",
         filters="Filters",
         pretrained_filters="PretrainedFilters",
         pretraining_curves="PretrainingCurves",
         reconstructions="Reconstructions",
+        probes="Probes",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""Loss, and accuracy or absolute error, after each epoch of training with labels or numbers."""
+"""Loss, and accuracy or error, after each epoch of training with labels, numbers or inputs to give back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Records = Sequence[Mapping[str, float]]
-MEASURES = ("loss", "accuracy", "mean_absolute_error")
+MEASURES = ("loss", "accuracy", "mean_absolute_error", "squared_error")
 
 
 class LearningCurves(Picture):

@@ -42,14 +42,18 @@ class Subject:
 
     attributes: of the data: ``input_shape``, ``class_names`` or ``target_names``, ``value_range``, ``statistics``.
     tensors: the network's weights, ``layers.<index>.weight`` and ``layers.<index>.bias``.
-    document: what the network's file says of it: ``architecture``, ``input_shape``, ``scaling``, ``class_names``.
+    document: what the network's file says of it: ``architecture``, ``input_shape``, ``scaling``, ``class_names``;
+        ``code``, the place of the layer whose outputs are the code, of an autoencoder.
     history: ``records`` (one an epoch), ``best_epoch``, ``stopped``.
     evaluation: ``confusion_matrix``, ``per_class``, ``test_accuracy`` or ``test_r2`` ... of all test examples.
     inputs: (n, *input_shape), the first test examples as the data has them, not scaled.
     truth: (n,), their classes, or (n, targets), their numbers.
-    predictions: what the network says of them: (n, classes) probabilities or margins, or (n, targets) numbers.
+    predictions: what the network says of them: (n, classes) probabilities or margins, or (n, targets) numbers; of an
+        autoencoder the codes, (n, units).
     watched: the split that training was measured on after each epoch, ``validation`` or ``test``.
     pretrained: the layers that were pretrained, from the first.
+    probes: what probes found of the input and of each pretrained layer: ``linear_accuracy``, ``neighbour_accuracy`` ...
+    components: ``mean`` and ``directions`` of principal components, in the network's scale, beside an autoencoder.
     architecture: as the spec says it, which vouches for layers of the user's own.
     """
 
@@ -63,17 +67,29 @@ class Subject:
     predictions: np.ndarray
     watched: str = "validation"
     pretrained: Sequence[Pretrained] = ()
+    probes: Sequence[Mapping[str, Any]] = ()
+    components: Mapping[str, np.ndarray] | None = None
     architecture: Model | None = None
 
     @property
-    def class_names(self) -> list[str]:
-        """One a class, in the order of labels; empty where the answers are numbers."""
+    def code(self) -> int | None:
+        """The place of the layer whose outputs are the code; None where the network is no autoencoder."""
+        return self.document.get("code")
+
+    @property
+    def label_names(self) -> list[str]:
+        """The names of the data's classes, whether or not the network learns them; empty where it has none."""
         return list(self.attributes["class_names"])
 
     @property
+    def class_names(self) -> list[str]:
+        """One a class, in the order of labels; empty where the network does not tell classes."""
+        return self.label_names if self.code is None else []
+
+    @property
     def target_names(self) -> list[str]:
-        """One a number of an answer; empty where the answers are classes."""
-        return list(self.attributes.get("target_names", []))
+        """One a number of an answer; empty where the network does not learn numbers."""
+        return list(self.attributes.get("target_names", [])) if self.code is None else []
 
     @property
     def score(self) -> str:

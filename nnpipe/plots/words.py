@@ -54,7 +54,12 @@ def kind(name: str) -> str:
 def metric(name: str) -> str:
     """The name of a measure of the test examples, as words that begin a row."""
     told = name.removeprefix("test_").replace("_", " ").replace("f1", "F1")
-    known = {"loss": "test loss", "r2": "R\N{SUPERSCRIPT TWO}", "roc auc": "area under the ROC curve"}
+    known = {
+        "loss": "test loss",
+        "r2": "R\N{SUPERSCRIPT TWO}",
+        "roc auc": "area under the ROC curve",
+        "pca squared error": "squared error of principal components",
+    }
     told = known.get(told, told)
     return told[:1].upper() + told[1:]
 

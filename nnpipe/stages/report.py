@@ -6,7 +6,7 @@ All facts come from the input artifacts; only the times in it may differ between
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def report(config: Report, work: Work) -> None:
 
 
 def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
-    pretrained = [inputs[name] for name in _pretrain_names(inputs)]
+    pretrained = [inputs[name] for name in _numbered(inputs, "pretrain")]
     document = inputs["model"].tensors("model")[1]
     facts = {
         "config": config,
@@ -68,6 +68,8 @@ def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
         "layers": layer_rows(inputs["model"], len(pretrained)),
         "pretrained": [{**layer.summary, "seconds": layer.made.get("seconds")} for layer in pretrained],
         "labelled": sorted({layer.summary["method"] for layer in pretrained if layer.summary.get("labels")}),
+        "probes": [inputs[name].summary for name in _numbered(inputs, "probe")],
+        "code": _code_units(document),
         "model": inputs["model"].summary,
         "reason": REASONS.get(inputs["model"].summary.get("stopped", "")),
         "pace": _pace(inputs["model"].made),
@@ -113,7 +115,7 @@ def _pictures(artifact: Artifact) -> list[dict[str, str]]:
 
 def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     """One row a stage, in the order they ran: what it made, when, and how its time compares with the longest."""
-    order = ["data", *_pretrain_names(inputs), "model", "evaluation", "pictures", "exports"]
+    order = ["data", *_numbered(inputs, "pretrain"), *_numbered(inputs, "probe"), "model", "evaluation", "pictures", "exports"]
     artifacts = [inputs[name] for name in order]
     longest = max((artifact.made.get("seconds") or 0 for artifact in artifacts), default=0) or 1
     return [
@@ -133,5 +135,12 @@ def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     ]
 
 
-def _pretrain_names(names: Sequence[str] | Mapping[str, Any]) -> list[str]:
-    return sorted((name for name in names if name.startswith("pretrain/")), key=lambda name: int(name.split("/")[1]))
+def _numbered(names: Iterable[str], stage: str) -> list[str]:
+    """``stage/0``, ``stage/1``, ... in the order of their numbers."""
+    return sorted((name for name in names if name.startswith(f"{stage}/")), key=lambda name: int(name.split("/")[1]))
+
+
+def _code_units(document: Mapping[str, Any]) -> int | None:
+    """How many numbers an autoencoder's code has; None of other networks."""
+    code: int | None = document.get("code")
+    return None if code is None else document["architecture"]["layers"][code]["units"]

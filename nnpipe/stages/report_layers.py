@@ -12,12 +12,17 @@ from nnpipe.store.canonical import JSON
 
 
 def layer_rows(model: Artifact, pretrained: int) -> list[dict[str, Any]]:
-    """One row a layer of the network; the first ``pretrained`` with weights started from pretrained ones."""
+    """One row a layer of the network; the first ``pretrained`` with weights started from pretrained ones.
+
+    So did the last of an autoencoder, which mirror them.
+    """
     tensors, document = model.tensors("model")
     architecture = Model.model_validate(document["architecture"])
     given = architecture.first_shape(tuple(document["input_shape"]))
     shapes = architecture.shapes(tuple(document["input_shape"]))
     rows, weighted = [], 0
+    mirrored = pretrained if "code" in document else 0
+    last = sum(isinstance(layer, WeightedLayer) for layer in architecture.layers) - mirrored  # the last that is none
     for index, (layer, shape) in enumerate(zip(architecture.layers, shapes, strict=True)):
         options = layer.model_dump(mode="json", exclude_none=True, exclude={"kind"})
         names = sorted(options, key=("init", "activation").__contains__)  # what sets the shape comes first
@@ -31,7 +36,7 @@ def layer_rows(model: Artifact, pretrained: int) -> list[dict[str, Any]]:
                 "options": ", ".join(_option(name, options[name]) for name in names),
                 "shape": shape,
                 "parameters": trained,
-                "pretrained": isinstance(layer, WeightedLayer) and weighted <= pretrained,
+                "pretrained": isinstance(layer, WeightedLayer) and (weighted <= pretrained or weighted > last),
             }
         )
     return rows

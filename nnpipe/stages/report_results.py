@@ -11,6 +11,7 @@ from nnpipe.store.artifact import Artifact
 
 # The order in which measures are told; those that are not here follow.
 ORDER = (
+    "test_squared_error", "test_pca_squared_error",
     "test_accuracy", "test_balanced_accuracy", "test_macro_f1", "test_roc_auc",
     "test_r2", "test_mean_absolute_error", "test_root_mean_squared_error", "test_loss", "test_log_loss",
 )  # fmt: skip

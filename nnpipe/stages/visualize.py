@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from nnpipe.plots import AnyPicture, every_picture
 from nnpipe.plots.picture import Picture, Pretrained, Subject
 from nnpipe.spec import Part
 from nnpipe.stages.work import Work
+from nnpipe.store.artifact import Artifact
 
 MOST_EXAMPLES = 10_000  # test examples that pictures of single examples look through: memory stays bounded
 
@@ -76,6 +77,8 @@ def subject_of(work: Work) -> Subject:
             predictions=predictions.rows(_predictions(predictions.names()), 0, count),
             watched="validation" if "X_validation" in data.names() else "test",
             pretrained=_pretrained(work),
+            probes=[probe.json("probe") for probe in numbered(work.inputs, "probe")],
+            components=evaluation.tensors("components")[0] if "components" in evaluation.manifest.parts else None,
         )
     finally:
         data.close()
@@ -84,18 +87,21 @@ def subject_of(work: Work) -> Subject:
 
 def _predictions(names: Sequence[str]) -> str:
     """The array that holds what the network says."""
-    return next(name for name in ("probabilities", "margins", "values") if name in names)
+    return next(name for name in ("probabilities", "margins", "values", "codes") if name in names)
 
 
 def _pretrained(work: Work) -> tuple[Pretrained, ...]:
-    names = (name for name in work.inputs if name.startswith("pretrain/"))
-    ordered = sorted(names, key=lambda name: int(name.partition("/")[2]))
     found = []
-    for name in ordered:
-        layer = work.inputs[name]
+    for layer in numbered(work.inputs, "pretrain"):
         tensors, document = layer.tensors("layer")
         found.append(Pretrained(tensors, layer.json("history"), layer.summary, document))
     return tuple(found)
+
+
+def numbered(inputs: Mapping[str, Artifact], stage: str) -> list[Artifact]:
+    """The artifacts of the stages ``stage/0``, ``stage/1``, ... among ``inputs``, in their order."""
+    numbers = sorted(int(name.partition("/")[2]) for name in inputs if name.startswith(f"{stage}/"))
+    return [inputs[f"{stage}/{number}"] for number in numbers]
 
 
 def _applicable(config: Visualize, subject: Subject) -> list[Picture]:
@@ -124,5 +130,5 @@ def _description(subject: Subject) -> str:
     first = subject.document["architecture"]["layers"][0]["kind"]
     pretrained = f", {len(subject.pretrained)} pretrained layers" if subject.pretrained else ""
     classes, targets = len(subject.class_names), len(subject.target_names)
-    answers = f"{classes} classes" if classes else f"{targets} numbers to learn"
+    answers = f"{classes} classes" if classes else f"{targets} numbers to learn" if targets else "to be given back"
     return f"inputs of shape {shape}, {answers}, first layer {first}{pretrained}"
