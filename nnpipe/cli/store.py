@@ -73,7 +73,7 @@ def _listed(listing: dict[str, Any]) -> list[str]:
 
 
 def _result(metrics: dict[str, float]) -> str:
-    """The one measure that a run is told by: accuracy of classes, R2 of numbers, squared error of inputs; a dash where nothing was measured."""
+    """The one measure that a run is told by, for classes, numbers or inputs given back; a dash where there is none."""
     for name, told in (("test_accuracy", "accuracy"), ("test_r2", "R2"), ("test_squared_error", "squared error")):
         if name in metrics:
             return f"{told} {metrics[name]:.4f}"

@@ -107,10 +107,11 @@ def classify(logits: Tensor) -> Tensor:
 
 
 def save_document(network: Network) -> dict[str, Any]:
-    """What a model is besides its weights, as JSON; ``target_names`` and ``target_scaling`` of numbers only, ``code`` of
-    autoencoders only.
+    """What a model is besides its weights, as JSON; ``target_names`` and ``target_scaling`` of numbers only.
+
+    ``code`` of autoencoders only.
     """
-    document = {
+    document: dict[str, Any] = {
         "architecture": network.architecture.model_dump(mode="json"),
         "input_shape": list(network.input_shape),
         "scaling": network.scaling.model_dump(mode="json"),

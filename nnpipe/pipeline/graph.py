@@ -62,7 +62,11 @@ def stages_of(spec: Spec) -> list[Stage]:
     )
     add("finetune", finetune, {"data": "ingest", **layers})
     add("evaluate", Evaluate(model=model, loss=spec.train.loss, top_k=spec.evaluate.top_k), read)
-    add("visualize", Visualize(model=model, pictures=spec.visualize), {**read, "evaluation": "evaluate", **layers, **probes})
+    add(
+        "visualize",
+        Visualize(model=model, pictures=spec.visualize),
+        {**read, "evaluation": "evaluate", **layers, **probes},
+    )
     add("export", Export(model=model, formats=spec.export), {"model": "finetune"})
     results = {"evaluation": "evaluate", "pictures": "visualize", "exports": "export"}
     report = Report(

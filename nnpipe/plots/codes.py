@@ -39,13 +39,15 @@ class Codes(Picture):
         else:
             axes.set_xlabel("first principal direction of the code")
             axes.set_ylabel("second principal direction of the code")
-            shown = f"by the two directions in which the codes of {units} numbers vary most: {share:.0%} of their variance"
+            shown = (
+                f"by the two directions in which the codes of {units} numbers vary most: {share:.0%} of their variance"
+            )
         named = " Colours and names tell the classes, which training did not know." if names else ""
         return Drawing(
             title="Codes",
             caption=f"Each point is one of {len(points):,} test examples, placed {shown}.{named} Examples that lie "
-            "together have like codes, so they are given back alike; classes that form islands here could be told apart "
-            "from the code alone.",
+            "together have like codes, so they are given back alike; classes that form islands here could be told apart by "
+            "the code alone.",
             alt=f"A scatter of {len(points):,} test examples in two directions of the code"
             + (f", coloured by {len(names)} classes." if names else "."),
             figure=figure,
@@ -82,5 +84,7 @@ def _draw_points(axes: Axes, points: np.ndarray, labels: np.ndarray | None, name
         for label, name in enumerate(names):
             if (labels == label).any():
                 middle = np.median(points[labels == label], axis=0)
-                text = axes.text(*middle, shortened(name, 12), color=INK, ha="center", va="center", fontweight="bold")
+                text = axes.text(
+                    middle[0], middle[1], shortened(name, 12), color=INK, ha="center", va="center", fontweight="bold"
+                )
                 text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])

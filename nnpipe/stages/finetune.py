@@ -19,8 +19,8 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError, WeightedLayer
 from nnpipe.models.scaling import ScalingKind, TargetScalingKind, resolve_scaling, resolve_target_scaling
 from nnpipe.spec import Part
-from nnpipe.stages.unroll import check_range, check_reconstruction, start_decoder_from
 from nnpipe.stages.splits import class_counts, read_split
+from nnpipe.stages.unroll import check_range, check_reconstruction, start_decoder_from
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.training.early_stopping import EarlyStopping
@@ -140,8 +140,9 @@ def check_stopping(stopping: EarlyStopping, measured: str, classes: int | None) 
             hint="set data.validation: nothing is ever chosen by the test examples",
         )
     if not stopping.measured(classes):
+        answers = "inputs" if classes is None else "classes" if classes else "numbers"
         raise StageError(
-            f"{stopping.monitor} is not measured of {'inputs' if classes is None else 'classes' if classes else 'numbers'}",
+            f"{stopping.monitor} is not measured of {answers}",
             where="train.early_stopping.monitor",
             expected="val_loss, which always is",
             found=stopping.monitor,

@@ -48,7 +48,9 @@ def probe(config: ProbeLayer, work: Work) -> None:
     with ExitStack() as opened:
         data = opened.enter_context(closing(work.inputs["data"].arrays("data")))
         if not data.attributes()["class_names"]:
-            raise StageError("probes tell classes", where="probe", expected="data with classes", found="numbers to learn")
+            raise StageError(
+                "probes tell classes", where="probe", expected="data with classes", found="numbers to learn"
+            )
         if config.layer:
             file = opened.enter_context(closing(work.inputs["layer"].arrays("representation")))
             name, scaling = "H", Scaling()

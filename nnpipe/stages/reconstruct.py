@@ -1,4 +1,4 @@
-"""What evaluation does for an autoencoder: give back every test example, beside principal components of the same size."""
+"""What evaluation does for an autoencoder: give back every test example, and compare with principal components."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ BLOCK = 1000  # training examples at a time
 MOST_FEATURES = 4096  # with more, principal components take more time and memory than the network
 
 
-def evaluate_reconstruction(network: Network, loss: Loss, examples: Examples, truth: np.ndarray, work: Work) -> Measured:
+def evaluate_reconstruction(
+    network: Network, loss: Loss, examples: Examples, truth: np.ndarray, work: Work
+) -> Measured:
     """Measure; keep ``predictions``: ``codes`` and ``reconstructions``, in the data's units; and ``components``.
 
     truth: the test examples' labels or numbers. components: those of the training examples, in the network's scale;

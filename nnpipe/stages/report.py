@@ -115,7 +115,15 @@ def _pictures(artifact: Artifact) -> list[dict[str, str]]:
 
 def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     """One row a stage, in the order they ran: what it made, when, and how its time compares with the longest."""
-    order = ["data", *_numbered(inputs, "pretrain"), *_numbered(inputs, "probe"), "model", "evaluation", "pictures", "exports"]
+    order = [
+        "data",
+        *_numbered(inputs, "pretrain"),
+        *_numbered(inputs, "probe"),
+        "model",
+        "evaluation",
+        "pictures",
+        "exports",
+    ]
     artifacts = [inputs[name] for name in order]
     longest = max((artifact.made.get("seconds") or 0 for artifact in artifacts), default=0) or 1
     return [

@@ -68,6 +68,7 @@ def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> None
     layers = zip(network.architecture.layers, network.layers, strict=True)
     dense = [module for layer, module in layers if isinstance(layer, Dense)]
     for module, artifact in zip(reversed(dense), pretrained, strict=False):
+        assert isinstance(module, torch.nn.Linear)
         tensors, _ = artifact.tensors("layer")
         weight = tensors["decoder_weight"] if "decoder_weight" in tensors else tensors["weight"].T
         with torch.no_grad():

@@ -24,7 +24,7 @@ class EarlyStopping(Part):
         return value > best if self.monitor == "val_accuracy" else value < best
 
     def measured(self, classes: int | None) -> bool:
-        """Whether training on so many classes, 0 for numbers, measures ``monitor``; None: the inputs are the answers."""
+        """Whether training on so many classes measures ``monitor``; 0: on numbers, None: on inputs to give back."""
         if classes is None:
             return self.monitor == "val_loss"
         return self.monitor != ("val_mean_absolute_error" if classes else "val_accuracy")

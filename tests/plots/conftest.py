@@ -114,6 +114,28 @@ def plane() -> Subject:
 
 
 @pytest.fixture(scope="session")
+def encoded() -> Subject:
+    """Grey images of 4 by 4 pixels of three classes, a code of three numbers, components and probes beside it."""
+    made = make_subject((1, 4, 4), [dense(3, 16), dense(16, 3)], 3)
+    rng = np.random.default_rng(5)
+    directions = np.linalg.qr(rng.standard_normal((16, 3)))[0].T.astype(np.float32)
+    records = [{"epoch": e, "loss": 1 / e, "squared_error": 9 / e, "val_loss": 1.2 / e} for e in (1, 2, 3)]
+    probe = {"neighbours": 5, "examples": 100}
+    return replace(
+        made,
+        document={**made.document, "class_names": [], "scaling": {"offset": 0.0, "scale": 255.0}, "code": 0},
+        history={"records": records, "stopped": "epochs", "best_epoch": 3},
+        evaluation={"test_squared_error": 1.5, "test_pca_squared_error": 2.0},
+        predictions=rng.standard_normal((12, 3)).astype(np.float32),
+        components={"mean": np.full(16, 0.5, np.float32), "directions": directions},
+        probes=[
+            {**probe, "linear_accuracy": 0.75, "neighbour_accuracy": 0.5},
+            {**probe, "linear_accuracy": 0.875, "neighbour_accuracy": 0.625},
+        ],
+    )
+
+
+@pytest.fixture(scope="session")
 def line() -> Subject:
     """Inputs x of one number, a linear network that answers 3 x + 10 and x, and targets scattered about that."""
     tensors = {"layers.0.weight": np.array([[1.0], [1.0]], np.float32), "layers.0.bias": np.zeros(2, np.float32)}

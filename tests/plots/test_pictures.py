@@ -24,7 +24,7 @@ from nnpipe.plots.reliability_diagram import ReliabilityDiagram
 from nnpipe.spec import members
 
 APPLIES = {
-    "learning_curves": {"images", "colours", "plane", "line"},
+    "learning_curves": {"images", "colours", "plane", "line", "encoded"},
     "gradient_flow": {"images", "colours"},
     "confusion_matrix": {"images", "colours", "plane"},
     "reliability_diagram": {"images", "colours", "plane"},
@@ -32,18 +32,21 @@ APPLIES = {
     "fitted_function": {"line"},
     "decision_boundary": {"plane"},
     "examples": {"images", "colours"},
-    "filters": {"images", "colours"},
+    "autoencoder_reconstructions": {"encoded"},
+    "codes": {"encoded"},
+    "filters": {"images", "colours", "encoded"},
     "pretrained_filters": {"images"},
     "pretraining_curves": {"images"},
     "reconstructions": {"images"},
+    "probes": {"encoded"},
 }
 EVERY = every_picture()
 KINDS = pytest.mark.parametrize("picture", EVERY, ids=lambda picture: picture.kind)
 
 
 @pytest.fixture
-def subjects(images: Subject, colours: Subject, plane: Subject, line: Subject) -> dict[str, Subject]:
-    return {"images": images, "colours": colours, "plane": plane, "line": line}
+def subjects(images: Subject, colours: Subject, plane: Subject, line: Subject, encoded: Subject) -> dict[str, Subject]:
+    return {"images": images, "colours": colours, "plane": plane, "line": line, "encoded": encoded}
 
 
 def applicable(picture: Picture, subjects: dict[str, Subject]) -> Iterator[Subject]:
