@@ -46,8 +46,8 @@ class Codes(Picture):
         return Drawing(
             title="Codes",
             caption=f"Each point is one of {len(points):,} test examples, placed {shown}.{named} Examples that lie "
-            "together have like codes, so they are given back alike; classes that form islands here could be told apart "
-            "by the code alone.",
+            "together have like codes, so they are given back alike; classes that form islands could be told apart by "
+            "the code alone.",
             alt=f"A scatter of {len(points):,} test examples in two directions of the code"
             + (f", coloured by {len(names)} classes." if names else "."),
             figure=figure,
