@@ -40,7 +40,7 @@ class AutoencoderReconstructions(Picture):
         seen = f"Of the images shown the squared error is {' and '.join(told)}, summed over pixels."
         below = " and, last, what is left of them in as many principal components, the best that a linear code can do"
         return Drawing(
-            title="Reconstructions",
+            title="What the autoencoder gives back",
             caption="Above, test images; below each what the network gives back of it when all it is told is the code"
             f"{below if subject.components else ''}. What is missing or smoothed below is what the code does not hold. "
             f"{seen}",

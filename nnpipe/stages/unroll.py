@@ -60,9 +60,11 @@ def check_range(unroll: Unroll, examples: Examples, scaling: str) -> None:
 def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> None:
     """Let the layer that mirrors a pretrained one start from what that one decoded with.
 
-    Its weights are ``decoder_weight`` or else ``weight`` transposed, its biases ``visible_bias``. Layers that were not
+    Its weights are ``decoder_weight`` or else ``weight`` transposed, its biases ``visible_bias``. Where visible units
+    have a variance, ``log_variance``, their mean is that times what they sum, so it goes into the weights. Layers that were not
     pretrained have mirror images with weights drawn as any other.
     """
+    import numpy as np
     import torch
 
     layers = zip(network.architecture.layers, network.layers, strict=True)
@@ -71,6 +73,8 @@ def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> None
         assert isinstance(module, torch.nn.Linear)
         tensors, _ = artifact.tensors("layer")
         weight = tensors["decoder_weight"] if "decoder_weight" in tensors else tensors["weight"].T
+        if "log_variance" in tensors:
+            weight = np.exp(tensors["log_variance"])[:, None] * weight
         with torch.no_grad():
             module.weight.copy_(torch.tensor(weight.copy()))
             module.bias.copy_(torch.tensor(tensors["visible_bias"]))
