@@ -61,8 +61,8 @@ def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> None
     """Let the layer that mirrors a pretrained one start from what that one decoded with.
 
     Its weights are ``decoder_weight`` or else ``weight`` transposed, its biases ``visible_bias``. Where visible units
-    have a variance, ``log_variance``, their mean is that times what they sum, so it goes into the weights. Layers that were not
-    pretrained have mirror images with weights drawn as any other.
+    have a variance, ``log_variance``, their mean is that times what they sum, so it goes into the weights.
+    Layers that were not pretrained have mirror images with weights drawn as any other.
     """
     import numpy as np
     import torch
