@@ -142,6 +142,14 @@ class Spec(Part):
                 expected="target_scaling left out",
                 found="standard",
             )
+        for number, each in enumerate(self.pretrain.stack(self.model) if self.pretrain else [], start=1):
+            if self.pretrain and each.settings.method.needs_labels:
+                raise problem(
+                    f"{each.settings.method.kind} learns from labels, and the decoder needs what gives inputs back",
+                    path=self.pretrain.place_of("method", number),
+                    expected="rbm or autoencoder",
+                    found=each.settings.method.kind,
+                )
         stopping = self.train.early_stopping
         if stopping and not stopping.measured(None):
             raise problem(

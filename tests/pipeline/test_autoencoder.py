@@ -137,6 +137,7 @@ def test_another_loss_computes_only_what_follows_training(done: tuple[Store, Run
         (["model.unroll={output: linear}"], "train.loss", "binary_cross_entropy needs outputs from 0 to 1"),
         (["model.unroll={output: relu}"], "model.unroll.output", "'sigmoid' or 'linear'"),
         (["model.layers.1={kind: batch_norm}"], "model.layers.1", "only dense layers can be unrolled"),
+        (["pretrain.method=supervised"], "pretrain.method", "the decoder needs what gives inputs back"),
         (["data.target_scaling=standard"], "data.target_scaling", "answers are its inputs"),
         (
             ["train.early_stopping={patience: 2, monitor: val_accuracy}"],
