@@ -6,103 +6,157 @@ is the learning rate of Hinton's guide (2010).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Event
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from nnpipe.pretraining.boltzmann_machine import BoltzmannMachine
-from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, logit_bias
+from nnpipe.pretraining.likelihood import Likelihood
+from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, Visible
+from nnpipe.pretraining.pseudo_likelihood import every_unit, log_pseudo_likelihood, one_unit_each
+from nnpipe.pretraining.samplers.contrastive import Contrastive
+from nnpipe.pretraining.samplers.sampler import Sampler
+from nnpipe.pretraining.sparsity import Sparsity
+from nnpipe.pretraining.units.bernoulli import Bernoulli
+from nnpipe.training.examples import Examples
 from nnpipe.training.seeds import generator
 
 FIRST_WEIGHTS = 0.01  # standard deviation; Hinton 2010, section 8
+ANNEALING = 4  # purpose of the generator that the likelihood is sampled with
+LOOKED_AT = 10  # rows of a batch that tell of the pseudo-likelihood while learning; all would take a tenth of the time
+SEEN = "examples_seen"  # the buffer that tells the time where the number of steps has a schedule
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a machine learns.
+
+    steps: of Gibbs sampling between two updates; or (epoch, steps) in order, each from that epoch on.
+    weight_decay: L2 penalty on weights, not on biases.
+    likelihood: how it is measured at the end; None: not at all.
+    """
+
+    steps: int | tuple[tuple[float, int], ...] = 1
+    weight_decay: float = 0.0
+    sparsity: Sparsity | None = None
+    likelihood: Likelihood | None = None
 
 
 class ContrastiveDivergence:
-    """A ``LayerObjective``; measures ``reconstruction_error`` and ``free_energy``.
+    """A ``LayerObjective``; measures ``reconstruction_error``, ``free_energy`` and ``pseudo_likelihood``.
 
-    mean: (visible,), of the training examples. Values between 0 and 1 are probabilities of being on.
-    steps: of Gibbs sampling between two updates. One step from the data reconstructs with probabilities, which is
-        quieter (Hinton 2010, section 3.2); more steps, and persistent chains, sample both sides, which makes them
-        Gibbs chains of the model. The hidden units of the last step are probabilities always (section 3.3).
-    chains: how many persist (Tieleman 2008); 0: each update starts at its examples.
+    machine: to be taught; its first weights are drawn here, its first visible biases are those of the data's means.
+    seen: the training examples. Hidden units enter the gradient with their means, which are less noisy than samples
+        (Hinton 2010, section 3.3); what of the visible units is a mean and what a sample, the sampler says.
 
-    reconstruction_error: squared, summed over units; from sampled hidden units where a chain starts at the data, from
-    their probabilities otherwise. free_energy: tells of overfitting where the one of validation examples rises away
-    from the one of training examples; by itself, without the partition function, nothing (Hinton 2010, section 6).
+    reconstruction_error: squared, summed over units; from sampled hidden units where chains start at the data, from
+    their means otherwise.
+    free_energy: by itself, without the partition function, it says nothing. free_energy_gap, measured without learning:
+    how much more these examples have on average than the first training examples. Where it grows, the machine overfits
+    (Hinton 2010, section 6).
+    pseudo_likelihood: of binary visible units, in nats; an estimate while learning, and without learning one in which
+    every batch looks at every unit.
+    Rectified hidden units have no free energy, and no measure that needs one.
     """
 
     def __init__(
-        self, mean: Tensor, hidden: int, seed: int, steps: int = 1, weight_decay: float = 0.0, chains: int = 0
+        self,
+        machine: BoltzmannMachine,
+        seen: Visible,
+        seed: int,
+        sampler: Sampler | None = None,
+        rule: Rule | None = None,
     ) -> None:
-        self.module = BoltzmannMachine(len(mean), hidden)
-        self.steps, self.weight_decay, self.persistent = steps, weight_decay, chains > 0
-        weights = generator(seed, WEIGHTS)
+        self.module, self.sampler, self.rule, self.seen = machine, sampler or Contrastive(), rule or Rule(), seen
+        weights, device = generator(seed, WEIGHTS), seen.mean.device
         with torch.no_grad():
-            self.module.weight.normal_(0, FIRST_WEIGHTS, generator=weights)
-            self.module.visible_bias.copy_(logit_bias(mean))
-        if self.persistent:  # a buffer, so that checkpoints have it
-            states = torch.rand(chains, hidden, generator=weights).lt_(0.5)
-            self.module.register_buffer("chains", states)
-        self.module.to(mean.device)
-        self._generator = generator(seed, SAMPLES, device=mean.device)
+            machine.weight.normal_(0, FIRST_WEIGHTS, generator=weights)
+            machine.visible_bias.copy_(machine.visible_units.first_bias(seen.mean))
+        if self.rule.sparsity:
+            self.rule.sparsity.begin(machine)
+        self.sampler.begin(machine, seen.mean, weights)
+        if not isinstance(self.rule.steps, int):
+            machine.register_buffer(SEEN, torch.zeros((), dtype=torch.int64))
+        machine.to(device)
+        self._tells_units = machine.hidden_units.closed_form and isinstance(machine.visible_units, Bernoulli)
+        self._usual: Tensor | None = None  # the free energy of training examples, until the next learning step
+        self._seed, self._generator = seed, generator(seed, SAMPLES, device=device)
         self.generators = {"samples": self._generator}
 
     @torch.no_grad()
     def gradient(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        """Fill ``.grad`` of the machine. x: (batch, ...) from 0 to 1; y is not looked at."""
+        """Fill ``.grad`` of the machine. x: (batch, ...); y is not looked at."""
         machine, v = self.module, x.flatten(1)
         summed = machine.hidden_input(v)
-        h = summed.sigmoid()
-        reconstruction = machine.visible_probabilities(h if self.persistent else self._sample(h))
-        model_v, model_h = self._persist() if self.persistent else self._go_on(reconstruction)
-        self._fill(v, h, model_v, model_h)
-        return self._measures(v, summed, reconstruction)
+        h = machine.hidden_units.mean(summed)
+        drawn = self.sampler.draw(machine, summed, h, self._steps(len(v)), self._generator)
+        self._fill(v, h, drawn.v, drawn.h)
+        self._usual = None
+        few = v[:LOOKED_AT]
+        units = one_unit_each(few, self._generator) if self._tells_units else None
+        return self._measures(v, summed, drawn.reconstruction, units)
 
     @torch.no_grad()
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        """The same measures, nothing sampled: reconstructions are made from hidden probabilities."""
-        v = x.flatten(1)
-        summed = self.module.hidden_input(v)
-        return self._measures(v, summed, self.module.visible_probabilities(summed.sigmoid()))
+        """The same measures, and the gap, nothing sampled: reconstructions are made from hidden means."""
+        machine, v = self.module, x.flatten(1)
+        summed = machine.hidden_input(v)
+        units = every_unit(v) if self._tells_units else None
+        reconstruction = machine.visible_probabilities(machine.hidden_units.mean(summed))
+        measures = self._measures(v, summed, reconstruction, units)
+        if self.seen.some is not None and "free_energy" in measures:
+            if self._usual is None:
+                self._usual = machine.free_energy(self.seen.some).mean()
+            measures["free_energy_gap"] = measures["free_energy"] - len(v) * self._usual
+        return measures
 
     @torch.no_grad()
     def represent(self, x: Tensor) -> Tensor:
-        """p(h = 1 | x), (batch, hidden)."""
-        return self.module.hidden_probabilities(x.flatten(1))
+        """What the layer gives for x, (batch, hidden); of binary units p(h = 1 | x)."""
+        return self.module.hidden_units.response(self.module.hidden_input(x.flatten(1)))
 
-    def _go_on(self, reconstruction: Tensor) -> tuple[Tensor, Tensor]:
-        """The rest of ``steps`` from the first one's visible probabilities: visible states, hidden probabilities."""
-        machine = self.module
-        if self.steps == 1:
-            return reconstruction, machine.hidden_probabilities(reconstruction)
-        v = self._sample(reconstruction)
-        for _ in range(self.steps - 1):
-            h = self._sample(machine.hidden_probabilities(v))
-            v = self._sample(machine.visible_probabilities(h))
-        return v, machine.hidden_probabilities(v)
+    def conclude(self, splits: Mapping[str, Examples], stopping: Event) -> dict[str, float]:
+        """The log-likelihood, where the rule asks for it; see ``Likelihood.measure``."""
+        if self.rule.likelihood is None:
+            return {}
+        draws = generator(self._seed, ANNEALING, device=self.seen.mean.device)
+        return self.rule.likelihood.measure(self.module, self.seen.mean, splits, draws, stopping)
 
-    def _persist(self) -> tuple[Tensor, Tensor]:
-        """``steps`` of the persistent chains, which are kept as hidden states: visible states, hidden probabilities."""
-        machine, chains = self.module, self.module.get_buffer("chains")
-        for _ in range(self.steps):
-            v = self._sample(machine.visible_probabilities(chains))
-            h = machine.hidden_probabilities(v)
-            chains.copy_(self._sample(h))
-        return v, h
-
-    def _sample(self, probabilities: Tensor) -> Tensor:
-        device = probabilities.device
-        return torch.rand(probabilities.shape, generator=self._generator, device=device).lt_(probabilities)
+    def _steps(self, rows: int) -> int:
+        """How many this update takes; counts its ``rows`` examples."""
+        if isinstance(self.rule.steps, int):
+            return self.rule.steps
+        seen = self.module.get_buffer(SEEN)
+        time = int(seen) / max(self.seen.count, 1)
+        seen += rows
+        return ([steps for epoch, steps in self.rule.steps if epoch <= time] or [self.rule.steps[0][1]])[-1]
 
     def _fill(self, v: Tensor, h: Tensor, model_v: Tensor, model_h: Tensor) -> None:
         machine = self.module
-        gradient = torch.addmm(machine.weight, h.T, v, beta=self.weight_decay, alpha=-1 / len(v))
+        gradient = torch.addmm(machine.weight, h.T, v, beta=self.rule.weight_decay, alpha=-1 / len(v))
         machine.weight.grad = gradient.addmm_(model_h.T, model_v, alpha=1 / len(model_v))
         machine.bias.grad = model_h.mean(0) - h.mean(0)
-        machine.visible_bias.grad = model_v.mean(0) - v.mean(0)
+        machine.visible_bias.grad = machine.visible_units.natural(model_v.mean(0) - v.mean(0))
+        if machine.log_variance is not None and machine.learns_variance:
+            machine.log_variance.grad = self._variance_force(model_v) - self._variance_force(v)
+        if self.rule.sparsity:
+            self.rule.sparsity.penalise(machine, v, h)
 
-    def _measures(self, v: Tensor, summed: Tensor, reconstruction: Tensor) -> dict[str, Tensor]:
-        return {
-            "reconstruction_error": F.mse_loss(reconstruction, v, reduction="sum"),
-            "free_energy": self.module.free_energy(v, summed).sum(),
-        }
+    def _variance_force(self, v: Tensor) -> Tensor:
+        """-dE/dlog_variance of gaussian visible units, mean over rows, (visible,)."""
+        machine = self.module
+        return machine.visible_units.natural((v.square() / 2 - v * machine.visible_bias).mean(0))
+
+    def _measures(self, v: Tensor, summed: Tensor, reconstruction: Tensor, units: Tensor | None) -> dict[str, Tensor]:
+        """units: at which the first rows' pseudo-likelihood looks, (rows, looked at)."""
+        measures = {"reconstruction_error": F.mse_loss(reconstruction, v, reduction="sum")}
+        if self.module.hidden_units.closed_form:
+            measures["free_energy"] = self.module.free_energy(v, summed).sum()
+        if units is not None:
+            told = log_pseudo_likelihood(self.module, v[: len(units)], summed[: len(units)], units)
+            measures["pseudo_likelihood"] = told.mean() * len(v)
+        return measures

@@ -61,6 +61,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
         DataError: the data cannot be scaled as the spec says.
         Interrupted: somebody asked to stop; a checkpoint was kept.
     """
+    from nnpipe.pretraining.objective import Concluding
     from nnpipe.training.loop import fit
     from nnpipe.training.regime import Regime
 
@@ -88,9 +89,12 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     work.output.tensors("layer", tensors, about)
     work.output.json("history", records)
     _write_representation(objective, splits, hidden, work)
+    conclusion = objective.conclude(splits, work.stopping) if isinstance(objective, Concluding) else {}
+    if conclusion:
+        work.output.json("conclusion", dict(conclusion))
     measures = {name: value for name, value in records[-1].items() if name not in ("epoch", "learning_rate")}
     work.output.summary |= {"method": config.method.kind, "visible": prod(visible), "hidden": prod(hidden)}
-    work.output.summary |= {"epochs": len(records), **measures}
+    work.output.summary |= {"epochs": len(records), **measures, **conclusion}
     work.output.summary |= {"labels": True} if config.method.needs_labels else {}
 
 
@@ -168,7 +172,8 @@ def _check_probabilities(config: PretrainLayer, splits: Mapping[str, Examples]) 
                 where=f"{split} examples, with data.scaling {config.scaling}",
                 expected="values from 0 to 1",
                 found=f"values from {low:g} to {high:g}",
-                hint="set data.scaling: unit, or pretrain with {kind: autoencoder, loss: mean_squared_error}",
+                hint="set data.scaling: unit, or pretrain with {kind: rbm, visible: gaussian} or "
+                "{kind: autoencoder, loss: mean_squared_error}",
             )
 
 
@@ -184,13 +189,14 @@ def _seen(examples: Examples, classes: int) -> Visible:
     """What there is to tell of the training examples, summed in float64."""
     import torch
 
-    from nnpipe.pretraining.objective import Visible
+    from nnpipe.pretraining.objective import SOME, Visible
 
     values = (x.flatten(1).double() for x in _blocks(examples))
     sums = torch.stack([torch.stack((x.sum(0), x.square().sum(0))) for x in values])
     mean, square = sums.sum(0) / len(examples)
     deviation = (square - mean.square()).clamp(min=0).sqrt()
-    return Visible(tuple(examples.x.shape[1:]), mean.float(), deviation.float(), classes)
+    some = examples.rows(0, SOME)[0].flatten(1)
+    return Visible(tuple(examples.x.shape[1:]), mean.float(), deviation.float(), classes, len(examples), some)
 
 
 def _write_representation(objective: LayerObjective, splits: Mapping[str, Examples], hidden: Shape, work: Work) -> None:
