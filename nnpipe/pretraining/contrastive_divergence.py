@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from nnpipe.pretraining.boltzmann_machine import BoltzmannMachine
 from nnpipe.pretraining.likelihood import Likelihood
 from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, Visible
-from nnpipe.pretraining.pseudo_likelihood import every_unit, log_pseudo_likelihood, one_unit_each
+from nnpipe.pretraining.pseudo_likelihood import log_pseudo_likelihood
 from nnpipe.pretraining.samplers.contrastive import Contrastive
 from nnpipe.pretraining.samplers.sampler import Sampler
 from nnpipe.pretraining.sparsity import Sparsity
@@ -27,7 +27,6 @@ from nnpipe.training.seeds import generator
 
 FIRST_WEIGHTS = 0.01  # standard deviation; Hinton 2010, section 8
 ANNEALING = 4  # purpose of the generator that the likelihood is sampled with
-LOOKED_AT = 10  # rows of a batch that tell of the pseudo-likelihood while learning; all would take a tenth of the time
 SEEN = "examples_seen"  # the buffer that tells the time where the number of steps has a schedule
 
 
@@ -47,7 +46,8 @@ class Rule:
 
 
 class ContrastiveDivergence:
-    """A ``LayerObjective``; measures ``reconstruction_error``, ``free_energy`` and ``pseudo_likelihood``.
+    """A ``LayerObjective``; measures ``reconstruction_error`` and ``free_energy``, and of examples that are not learned
+    from, ``free_energy_gap`` and ``pseudo_likelihood``.
 
     machine: to be taught; its first weights are drawn here, its first visible biases are those of the data's means.
     seen: the training examples. Hidden units enter the gradient with their means, which are less noisy than samples
@@ -55,11 +55,11 @@ class ContrastiveDivergence:
 
     reconstruction_error: squared, summed over units; from sampled hidden units where chains start at the data, from
     their means otherwise.
-    free_energy: by itself, without the partition function, it says nothing. free_energy_gap, measured without learning:
-    how much more these examples have on average than the first training examples. Where it grows, the machine overfits
-    (Hinton 2010, section 6).
-    pseudo_likelihood: of binary visible units, in nats; an estimate while learning, and without learning one in which
-    every batch looks at every unit.
+    free_energy: by itself, without the partition function, it says nothing.
+    free_energy_gap: how much more they have on average than the first training examples have with the same weights.
+    Where it grows, the machine overfits (Hinton 2010, section 6).
+    pseudo_likelihood: of binary visible units, in nats, each example looked at in one of them, all in turn: a learning
+    step has no time for it.
     Rectified hidden units have no free energy, and no measure that needs one.
     """
 
@@ -83,7 +83,9 @@ class ContrastiveDivergence:
             machine.register_buffer(SEEN, torch.zeros((), dtype=torch.int64))
         machine.to(device)
         self._tells_units = machine.hidden_units.closed_form and isinstance(machine.visible_units, Bernoulli)
-        self._usual: Tensor | None = None  # the free energy of training examples, until the next learning step
+        # Until the next learning step: the free energy of training examples, and how many others were measured.
+        self._usual: Tensor | None = None
+        self._looked_at = 0
         self._seed, self._generator = seed, generator(seed, SAMPLES, device=device)
         self.generators = {"samples": self._generator}
 
@@ -95,19 +97,20 @@ class ContrastiveDivergence:
         h = machine.hidden_units.mean(summed)
         drawn = self.sampler.draw(machine, summed, h, self._steps(len(v)), self._generator)
         self._fill(v, h, drawn.v, drawn.h)
-        self._usual = None
-        few = v[:LOOKED_AT]
-        units = one_unit_each(few, self._generator) if self._tells_units else None
-        return self._measures(v, summed, drawn.reconstruction, units)
+        self._usual, self._looked_at = None, 0
+        return self._measures(v, summed, drawn.reconstruction)
 
     @torch.no_grad()
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        """The same measures, and the gap, nothing sampled: reconstructions are made from hidden means."""
+        """The same measures and two more; nothing is sampled: reconstructions are made from hidden means."""
         machine, v = self.module, x.flatten(1)
         summed = machine.hidden_input(v)
-        units = every_unit(v) if self._tells_units else None
         reconstruction = machine.visible_probabilities(machine.hidden_units.mean(summed))
-        measures = self._measures(v, summed, reconstruction, units)
+        measures = self._measures(v, summed, reconstruction)
+        if self._tells_units:
+            units = torch.arange(self._looked_at, self._looked_at + len(v), device=v.device) % v.shape[1]
+            measures["pseudo_likelihood"] = log_pseudo_likelihood(machine, v, summed, units).sum()
+            self._looked_at += len(v)
         if self.seen.some is not None and "free_energy" in measures:
             if self._usual is None:
                 self._usual = machine.free_energy(self.seen.some).mean()
@@ -151,12 +154,8 @@ class ContrastiveDivergence:
         machine = self.module
         return machine.visible_units.natural((v.square() / 2 - v * machine.visible_bias).mean(0))
 
-    def _measures(self, v: Tensor, summed: Tensor, reconstruction: Tensor, units: Tensor | None) -> dict[str, Tensor]:
-        """units: at which the first rows' pseudo-likelihood looks, (rows, looked at)."""
+    def _measures(self, v: Tensor, summed: Tensor, reconstruction: Tensor) -> dict[str, Tensor]:
         measures = {"reconstruction_error": F.mse_loss(reconstruction, v, reduction="sum")}
         if self.module.hidden_units.closed_form:
             measures["free_energy"] = self.module.free_energy(v, summed).sum()
-        if units is not None:
-            told = log_pseudo_likelihood(self.module, v[: len(units)], summed[: len(units)], units)
-            measures["pseudo_likelihood"] = told.mean() * len(v)
         return measures
