@@ -1,7 +1,9 @@
 """Contrastive divergence, from the data or with persistent chains: the gradient that teaches a Boltzmann machine.
 
 It is the negative of an estimate of the log-likelihood's gradient, mean over the batch, so that a learning rate here
-is the learning rate of Hinton's guide (2010).
+is the learning rate of Hinton's guide (2010). Gaussian visible units learn as if they were scaled to variance 1, as the
+guide scales them (section 13.2): of the exact gradient the part of a weight is divided by the unit's variance, and that
+of a visible bias multiplied by it. So learning rates do not depend on what the data are measured in.
 """
 
 from __future__ import annotations
@@ -139,15 +141,16 @@ class ContrastiveDivergence:
         return ([steps for epoch, steps in self.rule.steps if epoch <= time] or [self.rule.steps[0][1]])[-1]
 
     def _fill(self, v: Tensor, h: Tensor, model_v: Tensor, model_h: Tensor) -> None:
-        machine = self.module
-        gradient = torch.addmm(machine.weight, h.T, v, beta=self.rule.weight_decay, alpha=-1 / len(v))
-        machine.weight.grad = gradient.addmm_(model_h.T, model_v, alpha=1 / len(model_v))
+        machine, units = self.module, self.module.visible_units
+        heard, model_heard = units.natural(v), units.natural(model_v)
+        gradient = torch.addmm(machine.weight, h.T, heard, beta=self.rule.weight_decay, alpha=-1 / len(v))
+        machine.weight.grad = gradient.addmm_(model_h.T, model_heard, alpha=1 / len(model_v))
         machine.bias.grad = model_h.mean(0) - h.mean(0)
-        machine.visible_bias.grad = machine.visible_units.natural(model_v.mean(0) - v.mean(0))
+        machine.visible_bias.grad = model_v.mean(0) - v.mean(0)
         if machine.log_variance is not None and machine.learns_variance:
             machine.log_variance.grad = self._variance_force(model_v) - self._variance_force(v)
         if self.rule.sparsity:
-            self.rule.sparsity.penalise(machine, v, h)
+            self.rule.sparsity.penalise(machine, heard, h)
 
     def _variance_force(self, v: Tensor) -> Tensor:
         """-dE/dlog_variance of gaussian visible units, mean over rows, (visible,)."""

@@ -37,7 +37,7 @@ class Sparsity(Part):
             machine.bias.copy_(machine.hidden_units.first_bias(means))
 
     def penalise(self, machine: BoltzmannMachine, v: Tensor, h: Tensor) -> None:
-        """Add the penalty's gradient to ``.grad``. v, h: (batch, units), examples and the hidden means given them."""
+        """Add the penalty's gradient to ``.grad``. v, h: (batch, units), what weights hear, and the hidden means."""
         activity = machine.get_buffer(ACTIVITY).lerp_(h.mean(0), 1 - self.decay)
         pull = self.cost * (activity - self.target)
         assert machine.bias.grad is not None

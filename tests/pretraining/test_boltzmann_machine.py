@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,21 @@ import pytest
 import torch
 
 from nnpipe.pretraining.boltzmann_machine import BoltzmannMachine
+from nnpipe.pretraining.units.bernoulli import Bernoulli
+from nnpipe.pretraining.units.gaussian import Gaussian
+from nnpipe.pretraining.units.rectified import Rectified
+from nnpipe.pretraining.units.softmax import Softmax
+from nnpipe.pretraining.units.units import Units
 
-SIZES = [(1, 1), (3, 2), (2, 4), (6, 5), (12, 8)]
+SIZES = [(1, 1), (3, 2), (2, 4), (6, 5), (12, 12)]
 
 
-@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.fixture(scope="module", params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def machine(request: pytest.FixtureRequest, make_machine: Callable[..., BoltzmannMachine]) -> BoltzmannMachine:
     return make_machine(*request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def table(machine: BoltzmannMachine, enumerate_states: Callable[..., Any]) -> Any:
     return enumerate_states(machine)
 
@@ -31,7 +37,7 @@ def test_energies_are_those_of_the_definition(machine: BoltzmannMachine, table: 
 
 def test_free_energy_sums_out_the_hidden_units(machine: BoltzmannMachine, table: Any) -> None:
     free = machine.free_energy(torch.tensor(table.v)).detach().numpy()
-    np.testing.assert_allclose(free, -np.log(table.unnormalised.sum(1)), rtol=1e-10)
+    np.testing.assert_allclose(free, -np.log(table.joint.sum(1) * table.partition), rtol=1e-9)
 
 
 def test_conditionals_are_those_of_the_joint_distribution(machine: BoltzmannMachine, table: Any) -> None:
@@ -68,3 +74,98 @@ def test_free_energies_do_not_overflow() -> None:
 def test_a_machine_too_large_to_enumerate_is_refused() -> None:
     with pytest.raises(ValueError, match="at most 20 units"):
         BoltzmannMachine(21, 22).log_partition()
+    assert BoltzmannMachine(21, 20).enumerable
+    assert not BoltzmannMachine(21, 22).enumerable
+    assert BoltzmannMachine(21, 22, Softmax()).enumerable
+    assert not BoltzmannMachine(4, 4, None, Rectified()).enumerable
+
+
+def binary_states(units: int) -> np.ndarray:
+    return np.array(list(product((0.0, 1.0), repeat=units)))
+
+
+def one_hot(units: int) -> np.ndarray:
+    return np.eye(units)
+
+
+CELL = 0.2**2  # the area that a point of the lattice stands for
+
+
+def grid(units: int) -> np.ndarray:
+    """Points of a lattice that is fine and wide enough to integrate smooth densities of some units by sums."""
+    return np.array(list(product(np.arange(-16, 16, 0.2), repeat=units)))
+
+
+class Pair:
+    """A machine of 2 to 4 units a side, its states or a lattice of them, and what each of them weighs."""
+
+    def __init__(self, make: Callable[..., BoltzmannMachine], visible: str, hidden: str) -> None:
+        log_variance = torch.nn.Parameter(torch.zeros(2))
+        kinds: dict[str, tuple[Units, int, Callable[[int], np.ndarray]]] = {
+            "bernoulli": (Bernoulli(), 3, binary_states),
+            "softmax": (Softmax(), 4, one_hot),
+            "gaussian": (Gaussian(log_variance), 2, grid),
+            "linear": (Gaussian(), 2, grid),
+        }
+        (visible_units, n, v_states), (hidden_units, m, h_states) = kinds[visible], kinds[hidden]
+        machine = self.machine = make(n, m, 5, 0.5, visible_units, hidden_units)
+        self.v, self.h = v_states(n), h_states(m)
+        weight, bias, visible_bias = (
+            machine.get_parameter(name).detach().numpy() for name in ("weight", "bias", "visible_bias")
+        )
+        if visible == "gaussian":  # the textbook's (v - b)^2 / (2 variance), without the part that is only b's
+            variance = np.exp(log_variance.detach().numpy())
+            alone = ((self.v - visible_bias) ** 2 / (2 * variance) - visible_bias**2 / (2 * variance)).sum(1)
+        else:
+            alone = -self.v @ visible_bias
+        energy = alone[:, None] - self.v @ weight.T @ self.h.T - self.h @ bias
+        if hidden == "linear":
+            energy = energy + (self.h**2).sum(1) / 2
+        self.cell = CELL if visible == "gaussian" else 1
+        self.energy = energy
+        self.weights = np.exp(-energy) * self.cell * (CELL if hidden == "linear" else 1)
+
+
+PAIRS = [
+    ("gaussian", "bernoulli"),
+    ("gaussian", "softmax"),
+    ("softmax", "bernoulli"),
+    ("softmax", "softmax"),
+    ("bernoulli", "softmax"),
+    ("bernoulli", "linear"),
+    ("softmax", "linear"),
+]
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+def pair(request: pytest.FixtureRequest, make_machine: Callable[..., BoltzmannMachine]) -> Pair:
+    return Pair(make_machine, *request.param)
+
+
+class TestOtherUnits:
+    def test_energies_are_those_of_the_definition(self, pair: Pair) -> None:
+        columns = np.random.default_rng(0).integers(len(pair.h), size=4)
+        for column in columns:
+            states = torch.tensor(pair.h[column]).expand(len(pair.v), -1)
+            found = pair.machine.energy(torch.tensor(pair.v), states).detach().numpy()
+            np.testing.assert_allclose(found, pair.energy[:, column], atol=1e-8)
+
+    def test_free_energy_sums_or_integrates_hidden_units_out(self, pair: Pair) -> None:
+        found = pair.machine.free_energy(torch.tensor(pair.v)).detach().numpy()
+        expected = -np.log(pair.weights.sum(1) / pair.cell)
+        np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+    def test_conditional_means_are_those_of_the_joint_distribution(self, pair: Pair) -> None:
+        rows = np.random.default_rng(0).integers(len(pair.v), size=6)
+        hidden = pair.weights[rows] @ pair.h / pair.weights[rows].sum(1, keepdims=True)
+        found = pair.machine.hidden_probabilities(torch.tensor(pair.v[rows])).detach().numpy()
+        np.testing.assert_allclose(found, hidden, atol=1e-7)
+        columns = np.abs(pair.h).max(1) < 4  # others put visible units where the lattice ends
+        visible = pair.weights[:, columns].T @ pair.v / pair.weights[:, columns].T.sum(1, keepdims=True)
+        found = pair.machine.visible_probabilities(torch.tensor(pair.h[columns])).detach().numpy()
+        np.testing.assert_allclose(found, visible, atol=1e-7)
+
+    def test_the_partition_function_is_the_sum_or_integral_over_all_states(self, pair: Pair) -> None:
+        assert pair.machine.log_partition().item() == pytest.approx(np.log(pair.weights.sum()), abs=1e-8)
+        density = pair.machine.log_likelihood(torch.tensor(pair.v)).exp().sum().item() * pair.cell
+        assert density == pytest.approx(1, abs=1e-8)

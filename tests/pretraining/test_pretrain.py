@@ -15,6 +15,7 @@ from nnpipe.pretraining.rbm import Rbm
 
 SIGMOID = {"kind": "dense", "units": 8, "activation": "sigmoid"}
 RELU = {"kind": "dense", "units": 8, "activation": "relu"}
+TANH = {"kind": "dense", "units": 8, "activation": "tanh"}
 OUTPUT = {"kind": "dense", "units": 3, "activation": "softmax"}
 CONVOLUTION = {"kind": "conv2d", "filters": 4, "kernel": 3, "activation": "relu"}
 TOLERANT = {"kind": "autoencoder", "loss": "mean_squared_error"}
@@ -84,13 +85,13 @@ def test_more_layers_than_there_are_is_refused() -> None:
     assert (said["path"], said["expected"], said["found"]) == (["pretrain", "layers"], "at most 2", "4")
 
 
-@pytest.mark.parametrize("layers", [(RELU, OUTPUT), (SIGMOID, RELU, OUTPUT)])
-def test_an_rbm_of_other_than_sigmoid_units_is_refused(layers: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("layers", [(TANH, OUTPUT), (SIGMOID, TANH, OUTPUT)])
+def test_an_rbm_of_units_that_no_machine_has_is_refused(layers: tuple[Any, ...]) -> None:
     with pytest.raises(PydanticCustomError) as caught:
         pretrain(layers=len(layers) - 1).check(model(*layers))
     said = told(caught.value)
     assert said["path"] == ["model", "layers", len(layers) - 2]
-    assert (said["expected"], said["found"]) == ("activation sigmoid", "activation relu")
+    assert (said["expected"], said["found"]) == ("activation sigmoid, linear, relu or softmax", "activation tanh")
 
 
 def test_cross_entropy_over_a_layer_that_leaves_the_unit_interval_is_refused() -> None:

@@ -53,4 +53,6 @@ class Bernoulli(Units):
 
 def softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)). On a CPU a third of the time of torch's own, which was a tenth of a learning step."""
-    return x.relu() + x.abs().neg().exp().add(1).log()
+    size = x.abs()
+    # Half of both, and not x.relu(), whose derivative at 0 is not half.
+    return torch.add(size.neg().exp().add(1).log(), x + size, alpha=0.5)

@@ -44,7 +44,7 @@ class Units(ABC):
 
     @abstractmethod
     def natural(self, bias: Tensor) -> Tensor:
-        """A bias as a part of what units sum; linear in it, so that it maps a bias's gradient too."""
+        """A bias as a part of what units sum, or states divided by their variance, if they have one."""
 
     @abstractmethod
     def first_bias(self, mean: Tensor) -> Tensor:
