@@ -148,24 +148,24 @@ def bars_and_stripes(size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "steps", "momentum", "updates", "short"),
+    ("sampler", "steps", "rate", "momentum", "updates", "short"),
     [
-        (Contrastive(), 5, 0.9, 1500, 0.35),
-        (Persistent(100), 1, 0.5, 3000, 0.35),
-        (ParallelTempering(100, 5), 1, 0.5, 6000, 0.05),
+        (Contrastive(), 5, 0.1, 0.9, 1500, 0.35),
+        (Persistent(100), 1, 0.1, 0.5, 3000, 0.35),
+        (ParallelTempering(100, 5), 1, 0.2, 0.5, 4000, 0.05),
     ],
     ids=["cd-5", "pcd", "tempered"],
 )
 def test_bars_and_stripes_become_likely(
-    sampler: Sampler, steps: int, momentum: float, updates: int, short: float
+    sampler: Sampler, steps: int, rate: float, momentum: float, updates: int, short: float
 ) -> None:
     images = torch.tensor(bars_and_stripes(3))
     assert len(images) == 14
-    objective = ContrastiveDivergence(BoltzmannMachine(9, 16), seen(images), 0, sampler, Rule(steps))
-    optimizer = torch.optim.SGD(objective.module.parameters(), lr=0.1, momentum=momentum)
+    objective = ContrastiveDivergence(BoltzmannMachine(9, 12), seen(images), 0, sampler, Rule(steps))
+    optimizer = torch.optim.SGD(objective.module.parameters(), lr=rate, momentum=momentum)
     before = objective.module.log_likelihood(images).mean().item()
     for update in range(updates):
-        optimizer.param_groups[0]["lr"] = 0.1 * min(1.0, 2 * (1 - update / updates))
+        optimizer.param_groups[0]["lr"] = rate * min(1.0, 3 * (1 - update / updates))
         objective.gradient(images, None)
         optimizer.step()
     after = objective.module.log_likelihood(images).mean().item()

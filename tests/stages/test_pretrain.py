@@ -139,7 +139,7 @@ def test_the_same_seed_gives_the_same_content_and_another_another(work: Callable
     assert contents[0] == contents[1] != contents[2]
 
 
-@pytest.mark.parametrize("sampler", ["cd", "pcd"])
+@pytest.mark.parametrize("sampler", ["cd", "pcd", "parallel_tempering"])
 def test_an_interrupted_stage_goes_on_to_the_same_content(work: Callable[..., Work], sampler: str) -> None:
     settings = config({"kind": "rbm", "sampler": sampler})
     whole = work("whole")
@@ -162,6 +162,32 @@ def test_without_a_validation_split_only_training_is_measured(work: Callable[...
         assert file.names() == ["H_test", "H_train"]
 
 
+def test_what_a_method_tells_at_the_end_is_in_the_summary_and_beside_the_history(work: Callable[..., Work]) -> None:
+    done = work()
+    pretrain(config({"kind": "rbm", "likelihood": True}), done)
+    artifact = sealed(done.output, "pretrain/1")
+    told = artifact.json("conclusion")
+    assert set(told) == {"log_partition", *(f"{split}_log_likelihood" for split in LENGTHS)}
+    assert {key: artifact.summary[key] for key in told} == told
+    assert -64 * np.log(2) < told["test_log_likelihood"] < 0
+    silent = work("silent")
+    pretrain(config(), silent)
+    assert "conclusion" not in silent.output.parts
+
+
+def test_a_machine_with_gaussian_visible_units_reads_any_values(work: Callable[..., Work]) -> None:
+    done = work()
+    method = {"kind": "rbm", "visible": "gaussian", "variance": "learned"}
+    optimizer = {"kind": "sgd", "learning_rate": 0.001, "momentum": 0.9}
+    pretrain(config(method, "linear", scaling="standard", optimizer=optimizer, epochs=10), done)
+    artifact = sealed(done.output, "pretrain/1")
+    tensors, _ = artifact.tensors("layer")
+    assert tensors["log_variance"].shape == (64,)
+    history = artifact.json("history")
+    assert history[-1]["val_reconstruction_error"] < history[0]["val_reconstruction_error"]
+    assert np.isfinite(history[-1]["val_free_energy_gap"])
+
+
 @pytest.mark.parametrize("scaling", ["standard", "none"])
 def test_values_that_are_no_probabilities_are_refused(work: Callable[..., Work], scaling: str) -> None:
     with pytest.raises(StageError, match="reads values as probabilities") as caught:
@@ -171,6 +197,7 @@ def test_values_that_are_no_probabilities_are_refused(work: Callable[..., Work],
     )
     assert caught.value.hint is not None
     assert "data.scaling: unit" in caught.value.hint
+    assert "visible: gaussian" in caught.value.hint
 
 
 def test_values_that_are_no_numbers_are_refused(work: Callable[..., Work], tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""One RBM of 784-500 units, nnpipe by CD-1 and scikit-learn's BernoulliRBM, in one process, turn by turn.
+
+    python benchmarks/rbm.py [--epochs 5] [--images 60000] [--rounds 3]
+
+Both learn from the same images, MNIST's from NNPIPE_DATA/mnist or scikit-learn's digits enlarged where there are none,
+in batches of 100 with learning rate 0.05, without momentum or weight decay, on two cores. scikit-learn's chains persist,
+about which it offers no choice; it takes as many products of matrices for a batch. Printed are the seconds of whole
+trainings, their ratio, and the reconstruction error at the end: squared, summed over pixels, mean over images, up and
+down with probabilities for both.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import argparse
+import time
+from pathlib import Path
+from statistics import median
+from threading import Event
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.neural_network import BernoulliRBM
+
+from nnpipe.datasets.idx import open_idx
+from nnpipe.models.layers.dense import Dense
+from nnpipe.pretraining.objective import SOME, Visible
+from nnpipe.pretraining.rbm import Rbm
+from nnpipe.training.examples import Examples
+from nnpipe.training.loop import fit
+from nnpipe.training.optimizers.sgd import Sgd
+from nnpipe.training.regime import Regime
+
+HIDDEN, BATCH, RATE = 500, 100, 0.05
+
+
+class Silent:
+    """Surroundings of a training loop in which nothing is kept and nobody listens."""
+
+    stopping = Event()
+
+    @property
+    def checkpoints(self) -> Any:
+        return self
+
+    def load(self) -> None: ...
+    def save(self, tensors: Any, document: Any) -> None: ...
+    def due(self) -> bool:
+        return False
+
+    def epoch(self, record: Any, epochs: int) -> None: ...
+    def advanced(self, done: int, total: int, measures: Any) -> None: ...
+
+
+def images(count: int) -> tuple[str, np.ndarray]:
+    """Where they are from, and (count, 784) float32 from 0 to 1."""
+    for name in ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"):
+        path = Path(os.environ.get("NNPIPE_DATA", "")) / "mnist" / name
+        if path.is_file():
+            first = next(open_idx(path, (3,)).blocks(count))
+            return "MNIST", first.reshape(-1, 784).astype(np.float32) / 255
+    digits = torch.tensor(load_digits().images[:, None], dtype=torch.float32) / 16
+    large = torch.nn.functional.interpolate(digits, (28, 28), mode="bilinear").flatten(1).numpy()
+    return "digits, enlarged", np.resize(large, (count, 784))
+
+
+def nnpipe(x: np.ndarray, epochs: int, seed: int) -> tuple[float, float]:
+    """Seconds, and the reconstruction error afterwards."""
+    examples = Examples(torch.from_numpy(x))
+    started = time.perf_counter()
+    seen = Visible((784,), examples.x.mean(0), examples.x.std(0), count=len(x), some=examples.x[:SOME])
+    objective = Rbm(weight_decay=0).objective(Dense(units=HIDDEN, activation="sigmoid"), None, seen, seed)
+    optimizer = Sgd(learning_rate=RATE).build(objective.module.parameters())
+    fit(objective, optimizer, examples, None, Regime(epochs, BATCH), seed=seed, watch=Silent())
+    seconds = time.perf_counter() - started
+    machine = objective.module
+    weight, bias, visible_bias = (p.detach().numpy() for p in (machine.weight, machine.bias, machine.visible_bias))
+    return seconds, reconstruction_error(x, weight, bias, visible_bias)
+
+
+def scikit_learn(x: np.ndarray, epochs: int, seed: int) -> tuple[float, float]:
+    """Seconds, and the reconstruction error afterwards."""
+    started = time.perf_counter()
+    machine = BernoulliRBM(HIDDEN, learning_rate=RATE, batch_size=BATCH, n_iter=epochs, random_state=seed).fit(x)
+    seconds = time.perf_counter() - started
+    weights = machine.components_, machine.intercept_hidden_, machine.intercept_visible_
+    return seconds, reconstruction_error(x, *weights)
+
+
+def reconstruction_error(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, visible_bias: np.ndarray) -> float:
+    """By NumPy for both. weight: (hidden, visible)."""
+    hidden = 1 / (1 + np.exp(-(x @ weight.T + bias)))
+    visible = 1 / (1 + np.exp(-(hidden @ weight + visible_bias)))
+    return float(np.square(visible - x).sum(1).mean())
+
+
+def main() -> None:
+    """Take turns, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--images", type=int, default=60000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    source, x = images(options.images)
+    print(f"{len(x)} images ({source}), {options.epochs} epochs, {torch.get_num_threads()} threads")
+    ratios, ours, theirs = [], 0.0, 0.0
+    for turn in range(options.rounds):
+        seconds, ours = nnpipe(x, options.epochs, turn)
+        other, theirs = scikit_learn(x, options.epochs, turn)
+        ratios.append(other / seconds)
+        print(
+            f"round {turn + 1}: nnpipe {seconds:.1f} s, scikit-learn {other:.1f} s, ratio {ratios[-1]:.2f}", flush=True
+        )
+    print(f"ratio, median: {median(ratios):.2f}")
+    print(f"reconstruction error: nnpipe {ours:.2f}, scikit-learn {theirs:.2f}")
+
+
+if __name__ == "__main__":
+    main()
