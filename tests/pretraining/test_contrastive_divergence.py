@@ -151,7 +151,7 @@ def bars_and_stripes(size: int) -> np.ndarray:
     ("sampler", "steps", "rate", "momentum", "updates", "short"),
     [
         (Contrastive(), 5, 0.1, 0.9, 1500, 0.35),
-        (Persistent(100), 1, 0.1, 0.5, 3000, 0.35),
+        (Persistent(300), 1, 0.1, 0.5, 3000, 0.35),
         (ParallelTempering(100, 5), 1, 0.2, 0.5, 4000, 0.05),
     ],
     ids=["cd-5", "pcd", "tempered"],
