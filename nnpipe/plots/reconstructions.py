@@ -106,6 +106,7 @@ class _Step:
         self._module = encoder_decoder(layer, tuple(document["visible"]), tied=tied, generator=draws)
         self._module.load_state_dict({name: torch.tensor(tensor) for name, tensor in tensors.items()}, strict=False)
         self._probabilities = document["probabilities"]
+        self._variance = torch.tensor(tensors["log_variance"]).exp() if "log_variance" in tensors else None
 
     def up(self, x: Tensor) -> Tensor:
         """What the layer makes of x, (batch, *shape)."""
@@ -120,6 +121,8 @@ class _Step:
         from torch.nn import functional as F
 
         x = self._module.decode(hidden)
+        if self._variance is not None:  # weights multiply values as they are, and what comes back its variance too
+            x = self._module.visible_bias + self._variance * (x - self._module.visible_bias)
         x = x.sigmoid() if self._probabilities else x
         x = x.reshape(len(x), *self._shapes[-1])
         for layer, shape in zip(reversed(self._between), self._shapes[-2::-1], strict=True):

@@ -59,6 +59,15 @@ def test_layers_that_read_probabilities_give_probabilities(images: Subject) -> N
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-plain)), rtol=1e-4, atol=1e-5)
 
 
+def test_what_gaussian_units_of_a_boltzmann_machine_are_given_back_counts_with_their_variance(images: Subject) -> None:
+    log_variance = np.random.default_rng(2).standard_normal(36)
+    plain, noisy = dense(7, 36), dense(7, 36, log_variance=log_variance)
+    (unit,), (found,) = reconstructed(images, plain), reconstructed(images, noisy)
+    bias = plain.tensors["visible_bias"].reshape(1, 6, 6)
+    expected = bias + np.exp(log_variance).reshape(1, 6, 6) * (unit - bias)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
 def test_what_a_pool_gave_is_spread_over_its_window(images: Subject) -> None:
     kernel = {"weight": np.ones((1, 1, 1, 1)), "bias": np.zeros(1), "visible_bias": np.zeros(1)}
     first = layer({"kind": "conv2d", "filters": 1, "kernel": 1}, [1, 6, 6], **kernel)
