@@ -208,11 +208,12 @@ def test_settings_of_single_layers_survive_being_written_down() -> None:
 def test_a_stack_may_mix_methods_and_each_is_asked_about_its_own_layer() -> None:
     mixed = {"layers": 3, "per_layer": {"2": {"method": TOLERANT}, "3": {"method": TOLERANT}}}
     pretrain(**mixed).check(model(SIGMOID, RELU, RELU, OUTPUT))
-    with pytest.raises(PydanticCustomError, match="the hidden units of an rbm are sigmoid") as caught:
-        pretrain(**mixed).check(model(RELU, RELU, RELU, OUTPUT))
+    with pytest.raises(PydanticCustomError, match="no hidden units with activation tanh") as caught:
+        pretrain(**mixed).check(model(TANH, RELU, RELU, OUTPUT))
     assert told(caught.value)["path"] == ["model", "layers", 0]
     with pytest.raises(PydanticCustomError, match="needs inputs from 0 to 1") as caught:
-        pretrain(method=TOLERANT, layers=2, per_layer={"2": {"method": "rbm"}}).check(model(RELU, SIGMOID, OUTPUT))
+        binary = {"2": {"method": {"kind": "rbm", "visible": "bernoulli"}}}
+        pretrain(method=TOLERANT, layers=2, per_layer=binary).check(model(RELU, SIGMOID, OUTPUT))
     assert told(caught.value)["path"] == ["model", "layers", 1]
 
 
