@@ -51,11 +51,12 @@ class EndsAt(Silent):
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """So that few examples fill many blocks, and chunks of other sizes."""
-    many = any(source in request.node.name for source in ("digits", "two classes"))
+    many = any(source in request.node.name for source in ("digits", "two classes", "rectangles", "convex"))
     chunk = 10_000 if many else 100
     monkeypatch.setattr("nnpipe.datasets.sources.source.BLOCK_BYTES", 7 * 20)
     monkeypatch.setattr("nnpipe.datasets.sources.digits.ROWS", 300)
     monkeypatch.setattr("nnpipe.datasets.sources.two_classes.ROWS", 100)
+    monkeypatch.setattr("nnpipe.datasets.sources.drawn.ROWS", 30)
     monkeypatch.setattr("nnpipe.store.zarr.CHUNK_BYTES", chunk)
     monkeypatch.setattr("nnpipe.stages.ingest.TELL_EVERY", 0)
 
@@ -100,6 +101,8 @@ SOURCES: dict[str, dict[str, Any]] = {
     "images": {"kind": "image_folder", "path": "images"},
     "digits": {"kind": "digits"},
     "two classes": {"kind": "two_classes", "samples": 1000},
+    "rectangles": {"kind": "rectangles", "samples": 300, "test_samples": 100},
+    "convex": {"kind": "convex", "samples": 300, "test_samples": 100},
 }
 
 
