@@ -50,6 +50,7 @@ def reproduce(
     if run is None:
         raise UsageError(f"{NO_RUN}: {artifact}", where=str(opened.runs.root))
     with _empty(into) as folder:
+        _bring_given(opened, run, folder)
         plan = api.plan(run["whole_spec"], store=folder, until=stage, root=run.get("root"))
         again = _carry_out(plan, _device(opened, run), threads=threads, quiet=quiet)
         rows = list(_compared(opened, run, again))
@@ -60,6 +61,24 @@ def reproduce(
         print("\n".join(_told(run, rows)))
     if not same:
         raise typer.Exit(1)
+
+
+def _bring_given(store: Store, run: JSON, folder: Path) -> None:
+    """Copy the artifact that a run was given, by the name its spec has for it, into the empty store at ``folder``."""
+    import shutil
+
+    from nnpipe.store.store import Store
+
+    start = run["whole_spec"].get("train", {}).get("start")
+    inputs = [r.made.get("inputs", {}) for stage in run["stages"] if (r := store.find(stage["key"]))]
+    given = next((each["start"] for each in inputs if "start" in each), None)
+    if not start or not given:
+        return
+    new, name = Store(folder), start["from"]
+    new.prepare()
+    shutil.copytree(store.directory(given), new.directory(given))
+    if not given.startswith(name):
+        new.refs[name if "/" in name else f"{name}/latest"] = given
 
 
 def _compared(store: Store, run: JSON, again: Run) -> Iterator[dict[str, Any]]:

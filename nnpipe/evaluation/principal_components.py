@@ -29,7 +29,7 @@ def principal_components(blocks: Callable[[], Iterable[np.ndarray]], components:
 
     ``blocks`` is gone through twice, for the mean and for the covariance, which is summed in float64.
     """
-    from scipy.linalg import eigh  # type: ignore[import-untyped]
+    from scipy.linalg import eigh
 
     count, total = 0, np.zeros(0)
     for block in blocks():

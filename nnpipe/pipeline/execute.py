@@ -167,7 +167,7 @@ class Execution:
         with store.output(key) as output:
             work = Work(
                 stage=stage.name,
-                inputs={name: self._artifact(made_by) for name, made_by in stage.inputs.items()},
+                inputs=self._inputs(stage),
                 output=output,
                 seed=stage.seed,
                 root=self.plan.root,
@@ -185,7 +185,7 @@ class Execution:
                 "seconds": time.monotonic() - began,
                 "device": work.device,
                 "environment": environment(self.plan.root),
-                "inputs": {name: self._records[made_by].artifact for name, made_by in stage.inputs.items()},
+                "inputs": {name: artifact.id for name, artifact in work.inputs.items()},
                 "timings": work.timings,
             }
             return store.commit(output, key, stage.name, ingredients, made)
@@ -204,6 +204,10 @@ class Execution:
                 where=str(self.plan.store.runs.path(self.name)),
                 hint="the whole traceback is in that file; finished stages are kept",
             ) from error
+
+    def _inputs(self, stage: Stage) -> dict[str, Artifact]:
+        made = {name: self._artifact(made_by) for name, made_by in stage.inputs.items()}
+        return made | {word: self.plan.store.artifact(id_) for word, id_ in stage.given.items()}
 
     def _artifact(self, stage: str) -> Artifact:
         record = self._records[stage]

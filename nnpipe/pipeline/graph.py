@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from nnpipe.datasets.sources.source import Source
 from nnpipe.errors import UsageError, nearest
@@ -27,6 +27,7 @@ class Stage:
     function: ``module:name``, imported when it runs: planning stays light.
     inputs: the stage's word for an input -> the name of the stage that makes it.
     source: where the data comes from, for the stage that reads it.
+    given: the stage's word for an input -> what another run left in the store: its name in the spec, its id in a plan.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Stage:
     inputs: Mapping[str, str]
     seed: int
     source: Source | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 def stages_of(spec: Spec) -> list[Stage]:
@@ -61,6 +63,8 @@ def stages_of(spec: Spec) -> list[Stage]:
         pretrained=len(pretrained),
     )
     add("finetune", finetune, {"data": "ingest", **layers})
+    if spec.train.start:
+        stages[-1] = replace(stages[-1], given={"start": spec.train.start.ref})
     add("evaluate", Evaluate(model=model, loss=spec.train.loss, top_k=spec.evaluate.top_k), read)
     add(
         "visualize",

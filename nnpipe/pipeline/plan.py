@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from nnpipe.errors import UsageError
 from nnpipe.pipeline.graph import Stage, known_stage, needed_for, stages_of
 from nnpipe.pipeline.recipe import recipe, recipe_key, source_digest
+from nnpipe.pipeline.run import resolve
 from nnpipe.pipeline.spec import Spec
 from nnpipe.store.canonical import JSON
 from nnpipe.store.store import Record, Store
@@ -63,9 +65,9 @@ def make_plan(spec: Spec, store: Store, root: Path, *, until: str | None = None,
     """Plan a run of ``spec``, up to the stage ``until``.
 
     Raises:
-        UsageError: ``until`` or ``force`` names no stage of the spec.
+        UsageError: ``until`` or ``force`` names no stage of the spec, or the spec starts from what is not there.
     """
-    stages = needed_for(stages_of(spec), until)
+    stages = [_located(stage, store) for stage in needed_for(stages_of(spec), until)]
     for name in force:
         known_stage(name, [stage.name for stage in stages])
     planned: dict[str, PlannedStage] = {}
@@ -88,7 +90,30 @@ def input_contents(stage: Stage, contents: dict[str, str], store: Store, root: P
         if files is None:
             return None
         found["files"] = files
-    return found
+    return found | {word: store.artifact(id_).manifest.content for word, id_ in stage.given.items()}
+
+
+def _located(stage: Stage, store: Store) -> Stage:
+    """``stage`` with the ids of what it is given: from now on, a ref may move."""
+    found = {}
+    for word, name in stage.given.items():
+        where = f"train.{word}.from"
+        try:
+            found[word] = resolve(store, name)
+        except UsageError as error:
+            hint = error.hint or "run the spec that makes it first, with the same store"
+            raise UsageError(
+                error.what, where=f"{where}, in {error.where}", expected=error.expected, hint=hint
+            ) from error
+        made_by = store.artifact(found[word]).manifest.stage
+        if made_by != "finetune" and not made_by.startswith("pretrain/"):
+            raise UsageError(
+                f"{name} has no weights to start from",
+                where=where,
+                expected="a network, or a pretrained layer",
+                found=f"what the stage {made_by} made",
+            )
+    return replace(stage, given=found)
 
 
 def _plan_stage(

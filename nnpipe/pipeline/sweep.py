@@ -172,4 +172,5 @@ def _meaning(stage: Stage, meanings: Mapping[str, str]) -> str:
     """A digest of all that a spec says of a stage and of what comes before it."""
     inputs = {word: meanings[made_by] for word, made_by in stage.inputs.items()}
     source = identity(stage.source) if stage.source else None
-    return digest("nnpipe/meaning/1", [stage.name, identity(stage.config), source, inputs, stage.seed])
+    given = dict(stage.given)
+    return digest("nnpipe/meaning/1", [stage.name, identity(stage.config), source, inputs, given, stage.seed])

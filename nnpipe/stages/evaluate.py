@@ -11,6 +11,7 @@ from nnpipe.errors import StageError
 from nnpipe.models.architecture import Model
 from nnpipe.spec import Part
 from nnpipe.stages.splits import class_counts, read_split
+from nnpipe.stages.subset import learned_counts
 from nnpipe.stages.work import Work
 from nnpipe.training.losses import AnyLossOrKind
 from nnpipe.training.losses.cross_entropy import CrossEntropy
@@ -49,7 +50,7 @@ def evaluate(config: Evaluate, work: Work) -> None:
 
     network = load_network(*work.inputs["model"].tensors("model"), config.model).place(work.device)
     with closing(work.inputs["data"].arrays("data")) as file:
-        loss = config.loss.resolved(class_counts(file.attributes()))
+        loss = config.loss.resolved(learned_counts(work.inputs["model"]) or class_counts(file.attributes()))
         examples = read_split(file, "test", network.scaling, work.device, network.target_scaling)
         truth = file.rows("y_test", 0, file.shape("y_test")[0])
     if not len(examples):

@@ -20,6 +20,8 @@ from nnpipe.models.layers.layer import ShapeError, WeightedLayer
 from nnpipe.models.scaling import ScalingKind, TargetScalingKind, resolve_scaling, resolve_target_scaling
 from nnpipe.spec import Part
 from nnpipe.stages.splits import class_counts, read_split
+from nnpipe.stages.starting import start_from_run
+from nnpipe.stages.subset import learned_from
 from nnpipe.stages.unroll import check_range, check_reconstruction, start_decoder_from
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
@@ -29,6 +31,8 @@ from nnpipe.training.losses.outputs import check_outputs
 from nnpipe.training.train import Train
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nnpipe.models.network import Network
     from nnpipe.training.history import History
 
@@ -50,7 +54,7 @@ class Finetune(Part):
 
 
 def finetune(config: Finetune, work: Work) -> None:
-    """Train; keep ``model`` (safetensors) and ``history`` (json).
+    """Train; keep ``model`` (safetensors) and ``history`` (json), and ``examples`` (json) if not all are learned from.
 
     Raises:
         StageError: the data do not fit the network or the loss, or training diverged.
@@ -67,7 +71,9 @@ def finetune(config: Finetune, work: Work) -> None:
 
     train, unroll = config.train, config.model.unroll
     with closing(work.inputs["data"].arrays("data")) as file:
-        about = file.attributes()
+        about, rows = file.attributes(), None
+        if train.examples is not None:
+            rows, about = learned_from(file, train.examples, work.seed)
         shape, classes, targets = tuple(about["input_shape"]), about["class_names"], about.get("target_names", [])
         model = config.model.unrolled(shape)
         if unroll:
@@ -81,17 +87,18 @@ def finetune(config: Finetune, work: Work) -> None:
         measured = "validation" if "X_validation" in file.names() else "test"
         if train.early_stopping:
             check_stopping(train.early_stopping, measured, None if unroll else len(classes))
-        examples, held_out = (
-            read_split(file, split, scaling, work.device, target_scaling) for split in ("train", measured)
-        )
+        examples = read_split(file, "train", scaling, work.device, target_scaling, rows)
+        held_out = read_split(file, measured, scaling, work.device, target_scaling)
     weights = generator(work.seed, WEIGHTS)
     network = Network(model, shape, scaling, classes, weights, targets, target_scaling, config.model.code)
     network.place(work.device)
     pretrained = [work.inputs[f"pretrain/{number}"] for number in range(1, config.pretrained + 1)]
-    start_from(network, pretrained)
+    ready = start_from(network, pretrained)
     if unroll:
-        start_decoder_from(network, pretrained)
+        ready += start_decoder_from(network, pretrained)
         check_range(unroll, examples, config.scaling)
+    if train.start:
+        ready += start_from_run(network, work.inputs["start"], train.start)
     task = Reconstruction if unroll else Classification if classes else Regression
     objective = task(network, train.loss.resolved(class_counts(about)), train.precision)
     history = fit(
@@ -99,7 +106,7 @@ def finetune(config: Finetune, work: Work) -> None:
         train.optimizer.build(network.parameters()),
         examples,
         held_out,
-        train.regime(),
+        train.regime(parameter for layer in ready for parameter in layer.parameters()),
         seed=work.seed,
         watch=work,
         inspector=NetworkInspector(network, objective, examples),
@@ -110,6 +117,9 @@ def finetune(config: Finetune, work: Work) -> None:
     work.output.tensors("model", tensors, save_document(network))
     work.output.json("history", _document(history))
     work.output.summary = {"parameters": sum(p.numel() for p in network.parameters()), **_summary(history)}
+    if train.examples:
+        work.output.json("examples", {"class_counts": class_counts(about)})
+        work.output.summary["examples"] = train.examples
 
 
 def check_data(model: Model, shape: Sequence[int], loss: Loss, classes: int, targets: int = 0) -> None:
@@ -149,15 +159,16 @@ def check_stopping(stopping: EarlyStopping, measured: str, classes: int | None) 
         )
 
 
-def start_from(network: Network, pretrained: Iterable[Artifact]) -> None:
-    """Copy the weights and biases of pretrained layers into the first layers that have weights, in order."""
+def start_from(network: Network, pretrained: Iterable[Artifact]) -> list[nn.Module]:
+    """Copy the weights and biases of pretrained layers into the first layers that have weights, in order; these."""
     import torch
 
     layers = zip(network.architecture.layers, network.layers, strict=True)
-    weighted = (module for layer, module in layers if isinstance(layer, WeightedLayer))
+    weighted, filled = (module for layer, module in layers if isinstance(layer, WeightedLayer)), []
     for number, artifact in enumerate(pretrained, start=1):
         tensors, _ = artifact.tensors("layer")
         module = next(weighted)
+        filled.append(module)
         with torch.no_grad():
             for name, parameter in module.named_parameters():
                 if tensors[name].shape != tuple(parameter.shape):
@@ -167,6 +178,7 @@ def start_from(network: Network, pretrained: Iterable[Artifact]) -> None:
                         found=f"{tensors[name].shape}",
                     )
                 parameter.copy_(torch.tensor(tensors[name]))
+    return filled
 
 
 def _document(history: History) -> dict[str, Any]:

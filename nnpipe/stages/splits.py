@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from nnpipe.models.scaling import Scaling
@@ -13,16 +14,25 @@ if TYPE_CHECKING:
     from nnpipe.training.examples import Examples
 
 
-def read_split(file: ArrayFile, split: str, scaling: Scaling, device: str, target_scaling: Scaling) -> Examples:
+def read_split(
+    file: ArrayFile,
+    split: str,
+    scaling: Scaling,
+    device: str,
+    target_scaling: Scaling,
+    rows: np.ndarray | None = None,
+) -> Examples:
     """The examples of ``split`` (train, validation or test), raw as they are kept, with their labels.
 
-    Numbers to learn take the place of labels, scaled by ``target_scaling``.
+    Numbers to learn take the place of labels, scaled by ``target_scaling``. rows: which examples; None: all.
     """
     import torch
 
     from nnpipe.training.examples import Examples
 
     x, y = read_tensor(file, f"X_{split}"), read_tensor(file, f"y_{split}")
+    if rows is not None:
+        x, y = x[rows], y[rows]
     if y.is_floating_point():
         y = torch.from_numpy(target_scaling.apply(y.numpy()))
     return Examples(x.to(device), y.to(device), scaling)

@@ -15,6 +15,8 @@ from nnpipe.training.losses.inputs import check_loss_of_inputs
 from nnpipe.training.losses.loss import Loss, LossError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nnpipe.models.network import Network
     from nnpipe.training.examples import Examples
 
@@ -57,8 +59,8 @@ def check_range(unroll: Unroll, examples: Examples, scaling: str) -> None:
         )
 
 
-def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> None:
-    """Let the layer that mirrors a pretrained one start from what that one decoded with.
+def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> list[nn.Module]:
+    """Let the layer that mirrors a pretrained one start from what that one decoded with; these layers.
 
     Its weights are ``decoder_weight`` or else ``weight`` transposed, its biases ``visible_bias``. Where visible units
     have a variance, ``log_variance``, their mean is that times what they sum, so it goes into the weights.
@@ -68,9 +70,10 @@ def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> None
     import torch
 
     layers = zip(network.architecture.layers, network.layers, strict=True)
-    dense = [module for layer, module in layers if isinstance(layer, Dense)]
+    dense, filled = [module for layer, module in layers if isinstance(layer, Dense)], []
     for module, artifact in zip(reversed(dense), pretrained, strict=False):
         assert isinstance(module, torch.nn.Linear)
+        filled.append(module)
         tensors, _ = artifact.tensors("layer")
         weight = tensors["decoder_weight"] if "decoder_weight" in tensors else tensors["weight"].T
         if "log_variance" in tensors:
@@ -78,3 +81,4 @@ def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> None
         with torch.no_grad():
             module.weight.copy_(torch.tensor(weight.copy()))
             module.bias.copy_(torch.tensor(tensors["visible_bias"]))
+    return list(filled)

@@ -59,3 +59,12 @@ def unflatten(tensors: Mapping[str, np.ndarray], document: Any) -> Any:
         case "float":
             return float(content)
     raise ValueError(f"a checkpoint has no {kind!r}")
+
+
+def lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Bring an optimizer's restored state into the order that its parameters have in memory."""
+    # Fused steps walk a parameter and its state in the order of memory, which for kernels is channels last.
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -18,7 +18,7 @@ from torch import Tensor
 from nnpipe.errors import Interrupted, StageError
 from nnpipe.training.averaging import Average
 from nnpipe.training.batch import Batch, add_up
-from nnpipe.training.checkpoint import flatten, unflatten
+from nnpipe.training.checkpoint import flatten, lay_out_as_parameters, unflatten
 from nnpipe.training.examples import Examples
 from nnpipe.training.history import History
 from nnpipe.training.objective import Inspector, Objective
@@ -59,6 +59,7 @@ def fit(
         return run.fit()
     finally:
         torch.set_num_threads(threads)
+        regime.frozen.release()
 
 
 @dataclass
@@ -88,6 +89,7 @@ class _Run:
 
     def fit(self) -> History:
         self._restore()
+        self.regime.frozen.set(len(self.history.records) + 1)
         if self.inspector and not self.history.inside:
             self.history.inside.append(self.inspector.look())
         while len(self.history.records) < self.regime.epochs and self.history.stopped == "epochs":
@@ -101,6 +103,8 @@ class _Run:
     def _epoch(self, epoch: int) -> None:
         started = reported = time.perf_counter()
         before, total = self.seconds, len(self.train)
+        if self.done == 0:
+            self.regime.frozen.begin(epoch, self.optimizer)
         order = torch.randperm(total, generator=generator(self.seed, ORDER, epoch)).to(self.train.device)
         for indices in order[self.done :].split(self.batch_size):  # type: ignore[no-untyped-call]
             self._step(epoch, indices)
@@ -180,7 +184,8 @@ class _Run:
             return "goal"
         if regime.time_limit is not None and self.history.seconds >= regime.time_limit:
             return "time"
-        return getattr(self.optimizer, "stopped", None)
+        frozen = regime.frozen.at(len(self.history.records))  # when nothing is left to do, there will be
+        return None if frozen else getattr(self.optimizer, "stopped", None)
 
     def _choose(self, epoch: int, record: Mapping[str, float]) -> int:
         """The epoch whose weights are to be kept; notes them where early stopping chooses, and that it has waited."""
@@ -230,7 +235,7 @@ class _Run:
         torch.set_num_threads(state["threads"])
         self.objective.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._lay_out_as_parameters()
+        lay_out_as_parameters(self.optimizer)
         for name, source in self.objective.generators.items():
             source.set_state(state["generators"][name])
         self.history = History.from_json(state["history"])
@@ -241,10 +246,3 @@ class _Run:
             device = self.train.device
             self.average.steps = state["averaged"]
             self.average.tensors = {name: tensor.to(device) for name, tensor in state["average"].items()}
-
-    def _lay_out_as_parameters(self) -> None:
-        # Fused steps walk a parameter and its state in the order of memory, which for kernels is channels last.
-        for parameter, state in self.optimizer.state.items():
-            for name, value in state.items():
-                if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

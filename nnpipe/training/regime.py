@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nnpipe.training.averaging import AnyAveraging
 from nnpipe.training.early_stopping import EarlyStopping
+from nnpipe.training.freezing import Frozen
 from nnpipe.training.regularisation import Regularisation
 from nnpipe.training.schedules import AnySchedule
 
@@ -25,6 +26,7 @@ class Regime:
         stopped early.
     averaging: what validation measures, and the module has at the end, are averaged weights.
     augmentation: what is done to a batch of inputs before it is learned from, in order.
+    frozen: parameters that do not change at first.
     goal: end after the epoch whose mean training loss is at most this.
     time_limit: end after the epoch in which so many seconds of training have passed.
     """
@@ -37,6 +39,7 @@ class Regime:
     averaging: AnyAveraging | None = None
     augmentation: tuple[Augmentation, ...] = ()
     regularisation: Regularisation = field(default_factory=Regularisation)
+    frozen: Frozen = field(default_factory=Frozen)
     goal: float | None = None
     time_limit: float | None = None
 

@@ -1,6 +1,7 @@
 """What keeps weights small: penalties in the objective, and limits that are enforced after it.
 
-Weights are the parameters with two axes or more; biases and the scales of batch normalisation are left alone.
+Weights are the parameters with two axes or more; biases and the scales of batch normalisation are left alone, and
+what is frozen.
 """
 
 from __future__ import annotations
@@ -53,5 +54,5 @@ class Regularisation:
 
 
 def weights_of(module: nn.Module) -> Iterable[nn.Parameter]:
-    """The parameters that are weights, (units, inputs, ...)."""
-    return (parameter for parameter in module.parameters() if parameter.ndim > 1)
+    """The parameters that are weights, (units, inputs, ...), and learned."""
+    return (parameter for parameter in module.parameters() if parameter.ndim > 1 and parameter.requires_grad)

@@ -18,8 +18,13 @@ from nnpipe.training.optimizers import AnyOptimizer
 from nnpipe.training.optimizers.adam import Adam
 from nnpipe.training.optimizers.optimizer import check_schedules
 from nnpipe.training.schedules import AnySchedule
+from nnpipe.training.start import Start
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import nn
+
     from nnpipe.training.regime import Regime
 
 Precision = Literal["float32", "bfloat16"]
@@ -33,6 +38,15 @@ class Train(Part):
     epochs: int = Field(10, ge=0, description="Times that every training example is seen; 0: first weights, looked at.")
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
         32, description="Examples between two steps of the optimizer; 1: on-line; full: all of them."
+    )
+    examples: int | None = Field(
+        None,
+        ge=1,
+        description="Training examples to learn from, as many of each class; left out: all. Pretraining sees all.",
+    )
+    start: Start | None = Field(None, description="Weights of another run to start from.")
+    frozen_epochs: int = Field(
+        0, ge=0, description="Epochs in which layers that were pretrained, or started, stay as they are."
     )
     schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
         None, description="How the learning rate goes; left out: it stays."
@@ -68,9 +82,12 @@ class Train(Part):
             PydanticCustomError: its path starts at the spec that has ``model`` and ``train``.
         """
         self.optimizer.check_model(model, input_shape)
+        if self.start:
+            self.start.layers_of(model)
 
-    def regime(self) -> Regime:
-        """How the training loop is to go."""
+    def regime(self, ready: Iterable[nn.Parameter] = ()) -> Regime:
+        """How the training loop is to go. ready: the parameters that were pretrained, or started."""
+        from nnpipe.training.freezing import Frozen
         from nnpipe.training.regime import Regime
         from nnpipe.training.regularisation import Regularisation
 
@@ -83,6 +100,7 @@ class Train(Part):
             averaging=self.averaging,
             augmentation=self.augmentation,
             regularisation=Regularisation(self.l1, self.l2, self.max_norm, self.clip_norm),
+            frozen=Frozen(self.frozen_epochs, tuple(ready)) if self.frozen_epochs else Frozen(),
             goal=self.goal,
             time_limit=self.time_limit,
         )

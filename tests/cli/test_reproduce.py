@@ -72,3 +72,17 @@ def test_relative_paths_start_where_they_did_in_the_first_run(nnpipe, tmp_path, 
     monkeypatch.chdir(tmp_path)
     assert nnpipe("run", "specs/tiny.yaml", "--engine", "local", "--quiet").status == 0
     assert nnpipe("reproduce", "tiny", "--quiet").status == 0
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny/latest", "run", "artifact"])
+def test_a_network_that_started_from_another_run_is_reproduced_with_that_one(nnpipe, copied, name):
+    """From what it was given then, wherever the ref points now."""
+    store = Store(copied / "artifacts")
+    names = {"run": nnpipe("ls", "--json").json["runs"][0]["run"], "artifact": store.refs["tiny/latest"][:10]}
+    given = names.get(name, name)
+    text = Path("tiny.yaml").read_text().replace("name: tiny", "name: other")
+    Path("other.yaml").write_text(text.replace("epochs: 2", f"epochs: 2, start: {{from: {given}}}"))
+    assert nnpipe("run", "other.yaml", "--engine", "local", "--quiet").status == 0
+    nnpipe("run", "tiny.yaml", "--set", "seed=1", "--engine", "local", "--quiet")
+    told = nnpipe("reproduce", "other", "--quiet", "--json").json
+    assert told["same"]

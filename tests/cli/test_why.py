@@ -239,3 +239,22 @@ def test_a_comment_and_another_layout_compute_nothing(editable):
     after = "# As Hinton says.\n        return self.hidden_units.mean(\n            self.hidden_input( v )\n        )"
     edit(editable, DRIVEN, after)
     assert set(planned(editable).values()) == {"reuse"}
+
+
+# -- another run's weights -----------------------------------------------------------------------------------
+
+
+def test_another_runs_network_is_an_input_like_any_other(nnpipe, copied):
+    text = Path("tiny.yaml").read_text().replace("name: tiny", "name: other")
+    Path("other.yaml").write_text(text.replace("epochs: 2", "epochs: 2, start: {from: tiny/latest}"))
+    assert nnpipe(RUN[0], "other.yaml", *RUN[2:]).status == 0
+    assert nnpipe("plan", "other.yaml").out.count("reuse") == 6
+    nnpipe(*RUN, "--set", "seed=1")
+    out = nnpipe("why", "other.yaml", "finetune").out
+    assert out.startswith("finetune would be computed: its recipe is new\n")
+    assert "\n    input start: content " in out
+    for command in (("plan", "other.yaml"), ("why", "other.yaml", "finetune"), (RUN[0], "other.yaml", *RUN[2:])):
+        refused = nnpipe(*command, "--set", "train.start.from=tiny/last")
+        assert refused.status == 2
+        assert "error: train.start.from, in artifacts: nothing is called 'tiny/last'" in refused.err
+        assert "did you mean 'tiny/latest'?" in refused.err

@@ -85,7 +85,7 @@ class MnistVariations(Source):
         if self.variation == "rot":
             return _turned(images, generator.uniform(0, 360, len(images)))
         if self.variation == "bg_rand":
-            return np.maximum(images, generator.integers(0, 256, images.shape, np.uint8))
+            return np.maximum(images, generator.integers(0, 256, images.shape, np.uint8))  # type: ignore[no-any-return]
         return images
 
 

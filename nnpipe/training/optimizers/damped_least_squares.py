@@ -89,13 +89,15 @@ class DampedLeastSquares(FlatOptimizer):
         return exact
 
     def _residuals(self, batch: Batch) -> Residuals:
-        """The residuals of the batch's objective as a function of all weights as one vector."""
+        """The residuals of the batch's objective as a function of all weights that are learned as one vector."""
         objective: Any = batch.objective
         names = {id(p): name for name, p in objective.module.named_parameters()}
+        frozen = {names[id(p)]: p.detach().double() for p in self._all if not p.requires_grad}
 
         def residuals(weights: Tensor, x: Tensor, y: Tensor | None) -> Tensor:
             parts = zip(self._parameters, self.split(weights), strict=True)
-            found: Tensor = objective.residuals({names[id(p)]: part for p, part in parts}, x, y)
+            learned = {names[id(p)]: part for p, part in parts}
+            found: Tensor = objective.residuals({**frozen, **learned}, x, y)
             return found
 
         return residuals

@@ -1,4 +1,4 @@
-"""Optimizers to which all parameters are one vector, and the objective a function of it."""
+"""Optimizers to which all parameters that are learned are one vector, and the objective a function of it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,26 @@ class FlatOptimizer(torch.optim.Optimizer):
 
     def __init__(self, parameters: Iterable[nn.Parameter], options: dict[str, Any]) -> None:
         super().__init__(parameters, options)
-        self._parameters: list[nn.Parameter] = [p for group in self.param_groups for p in group["params"]]
+        self._all: list[nn.Parameter] = [p for group in self.param_groups for p in group["params"]]
         self.stopped: str | None = None
 
     @property
     def memory(self) -> dict[str, Any]:
-        memory: dict[str, Any] = self.state[self._parameters[0]]
+        memory: dict[str, Any] = self.state[self._all[0]]
         return memory
+
+    def thawed(self) -> None:
+        """Begin anew, as other parameters are learned from now on."""
+        self.memory.clear()
+
+    @property
+    def _parameters(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self._all if parameter.requires_grad]
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         super().load_state_dict(dict(state_dict))
         # torch has cast the tensors to the parameters' type, which may be narrower than theirs.
-        device = self._parameters[0].device
+        device = self._all[0].device
         for name, value in state_dict["state"].get(0, {}).items():
             self.memory[name] = value.to(device, copy=True) if isinstance(value, Tensor) else value
 

@@ -34,9 +34,8 @@ class MuonAdamW(torch.optim.Optimizer):
             optimizer.state, optimizer.param_groups = self.state, [group]
         with torch.no_grad():
             for kernel, matrix in self._kernels:
-                assert kernel.grad is not None
                 matrix.copy_(kernel.flatten(1))  # whatever a limit has made of it since
-                matrix.grad = kernel.grad.flatten(1)
+                matrix.grad = None if kernel.grad is None else kernel.grad.flatten(1)
             self._muon.step()  # type: ignore[no-untyped-call]
             self._others.step()
             for kernel, matrix in self._kernels:

@@ -35,7 +35,8 @@ class Optimizer(Part):
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """A torch optimizer of ``parameters``; its whole state is in its ``state_dict``.
 
-        It may have an attribute ``stopped``: why there is nothing left to do (one of ``history.REASONS``), or None.
+        It may have an attribute ``stopped``: why there is nothing left to do (one of ``history.REASONS``), or None. It
+        may have a method ``thawed``, called before the first step that learns more of the parameters than the last did.
         """
 
     def check(self, train: Train) -> None:

@@ -32,6 +32,6 @@ class Sgd(Optimizer):
         return self
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        from torch.optim import SGD
+        from nnpipe.training.optimizers.fused_sgd import FusedSGD
 
-        return SGD(parameters, lr=self.learning_rate, momentum=self.momentum, nesterov=self.nesterov, fused=True)
+        return FusedSGD(parameters, lr=self.learning_rate, momentum=self.momentum, nesterov=self.nesterov, fused=True)

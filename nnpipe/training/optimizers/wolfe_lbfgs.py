@@ -33,12 +33,16 @@ class WolfeLBFGS(torch.optim.LBFGS):
         )
         self.stopped: str | None = None
 
+    def thawed(self) -> None:
+        """Begin anew, as other parameters are learned from now on."""
+        self.state.clear()
+
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """Make the closure's value small; it must be the same function of the weights at each call.
 
         Returns the value before the step.
         """
-        parameters: list[nn.Parameter] = self.param_groups[0]["params"]
+        parameters: list[nn.Parameter] = [p for p in self.param_groups[0]["params"] if p.requires_grad]
         if not steady(closure):
             self.state.clear()
         largest: list[float] = []

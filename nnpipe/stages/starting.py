@@ -1,0 +1,89 @@
+"""First weights from what another run left in the store: the layers of its network, or one that it pretrained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nnpipe.errors import StageError
+from nnpipe.models.architecture import Model
+from nnpipe.models.layers.layer import WeightedLayer
+from nnpipe.store.artifact import Artifact
+from nnpipe.training.start import Start, StartLayer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from nnpipe.models.network import Network
+
+Tensors = Mapping[str, "np.ndarray"]
+
+
+def start_from_run(network: Network, artifact: Artifact, start: Start) -> list[nn.Module]:
+    """Copy what ``start`` says from an artifact of the stages finetune or pretrain; the layers that were filled.
+
+    Raises:
+        StageError: the artifact has no such layer, or one of another shape.
+    """
+    theirs, filled = _layers(artifact), []
+    ours = [
+        module
+        for layer, module in zip(network.architecture.layers, network.layers, strict=True)
+        if isinstance(layer, WeightedLayer)
+    ]
+    for each in start.layers_of(network.architecture):
+        if each.other > len(theirs) and start.layers is None:
+            continue
+        if each.other > len(theirs):
+            raise StageError(
+                f"layer {each.layer} cannot start from layer {each.other} of {start.ref}",
+                where="train.start.layers",
+                expected=f"a layer from 1 to {len(theirs)}",
+                found=str(each.other),
+            )
+        _fill(ours[each.layer - 1], theirs[each.other - 1], each, start.ref)
+        filled.append(ours[each.layer - 1])
+    return filled
+
+
+def _layers(artifact: Artifact) -> list[Tensors]:
+    """The tensors of each layer with weights by name, weight, bias, ..., in order."""
+    if artifact.manifest.stage.startswith("pretrain/"):
+        return [artifact.tensors("layer")[0]]
+    tensors, about = artifact.tensors("model")
+    layers = Model.model_validate(about["architecture"]).layers
+    places = [f"layers.{index}." for index, layer in enumerate(layers) if isinstance(layer, WeightedLayer)]
+    return [{name.removeprefix(p): tensors[name] for name in tensors if name.startswith(p)} for p in places]
+
+
+def _fill(module: nn.Module, tensors: Tensors, each: StartLayer, ref: str) -> None:
+    import torch
+
+    found = dict(tensors)
+    if each.transposed and tensors["weight"].ndim != 2:
+        raise StageError(
+            f"layer {each.other} of {ref} cannot be transposed",
+            where="train.start.layers",
+            expected="a matrix of weights, as dense layers have",
+            found=f"weights of shape {tensors['weight'].shape}",
+        )
+    if each.transposed:
+        found = {"weight": tensors["weight"].T}
+        if "visible_bias" in tensors:
+            found["bias"] = tensors["visible_bias"]
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if name not in found and each.transposed:
+                continue
+            if name not in found or found[name].shape != tuple(parameter.shape):
+                shape = tuple(found[name].shape) if name in found else "none"
+                turned = name == "weight" and found[name].T.shape == tuple(parameter.shape)
+                raise StageError(
+                    f"layer {each.layer} cannot start from layer {each.other} of {ref}",
+                    where="train.start",
+                    expected=f"{name} of shape {tuple(parameter.shape)}",
+                    found=f"{name} of shape {shape}{', transposed' if each.transposed else ''}",
+                    hint=f"set transposed: {'false' if each.transposed else 'true'}" if turned else None,
+                )
+            parameter.copy_(torch.tensor(found[name]))
