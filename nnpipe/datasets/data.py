@@ -31,6 +31,11 @@ class Data(Part):
         description="Examples to hold out for the test, if the source has none of its own: a number, or a fraction "
         "below 1. Left out: the source's own, or a fifth.",
     )
+    binary: Literal["sample", "threshold"] | None = Field(
+        None,
+        description="Makes values 0 or 1 when they are read. sample: drawn once, with the value as the probability; "
+        "threshold: 1 above the middle of their range.",
+    )
     scaling: Scaling = Field(
         "auto", description="unit: to 0..1; standard: mean 0, variance 1; auto: unit where the range is known."
     )

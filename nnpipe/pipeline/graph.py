@@ -42,7 +42,9 @@ class Stage:
 def stages_of(spec: Spec) -> list[Stage]:
     """The stages of a spec, each after the stages whose artifacts it reads."""
     data, model = spec.data, spec.model
-    ingest = Ingest(source=data.source, format=data.format, validation=data.validation, test=data.test)
+    ingest = Ingest(
+        source=data.source, format=data.format, validation=data.validation, test=data.test, binary=data.binary
+    )
     stages = [Stage("ingest", "nnpipe.stages.ingest:ingest", ingest, {}, data.seed, data.source)]
     pretrained = list(_pretraining(spec))
     stages += pretrained

@@ -39,19 +39,25 @@ class Ingest(Part):
     format: Literal["hdf5", "zarr"] = "hdf5"
     validation: int | float = 0
     test: int | float | None = None
+    binary: Literal["sample", "threshold"] | None = None
 
 
 def ingest(config: Ingest, work: Work) -> None:
     """Write ``data``: X_train, y_train and so on, with their statistics. Form: docs/artifact-format.md.
 
     Raises:
-        DataError: the source is broken, too small to be divided so, or has one class or one target only.
+        DataError: the source is broken, too small to be divided so, without bounds where it is to be made binary, or has
+            one class or one target only.
         Interrupted: somebody asked to stop; a checkpoint is kept.
     """
     from nnpipe.datasets.answers import answers_of
     from nnpipe.datasets.splits import make_splits
 
     opened = config.source.open(work.root, work.seed)
+    if config.binary:
+        from nnpipe.datasets.binary import made_binary
+
+        opened = made_binary(opened, config.binary, work.seed)
     splits = make_splits(opened.splits, config.validation, config.test, work.seed)
     answers = answers_of(opened, splits.sizes)
     with work.output.arrays("data", config.format, work.checkpoints.scratch) as writer:
