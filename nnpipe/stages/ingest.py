@@ -46,8 +46,8 @@ def ingest(config: Ingest, work: Work) -> None:
     """Write ``data``: X_train, y_train and so on, with their statistics. Form: docs/artifact-format.md.
 
     Raises:
-        DataError: the source is broken, too small to be divided so, without bounds where it is to be made binary, or has
-            one class or one target only.
+        DataError: the source is broken, too small to be divided so, without bounds where it is to be made binary, or
+            has one class or one target only.
         Interrupted: somebody asked to stop; a checkpoint is kept.
     """
     from nnpipe.datasets.answers import answers_of
