@@ -95,7 +95,7 @@ def _layers(spec: Spec, root: Path) -> list[tuple[str, str, int | None]]:
     shape = spec.data.source.describe(root).shape
     if shape is None:
         return []
-    model = spec.model
+    model = spec.model.unrolled(shape)
     rows: list[tuple[str, str, int | None]] = [("input", _times(shape), 0)]
     given = model.first_shape(shape)
     for layer, after in zip(model.layers, model.shapes(shape), strict=True):
