@@ -10,7 +10,6 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from nnpipe.models.activations import Activation
 from nnpipe.models.layers import AnyLayer
-from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape, ShapeError
 from nnpipe.models.unrolling import Unroll, check_encoder
 from nnpipe.spec import Part, Shorthand, Switch
@@ -61,8 +60,8 @@ class Model(Part):
         return last.activation if isinstance(last, ActivatedLayer) else "linear"
 
     def first_shape(self, input_shape: Shape) -> Shape:
-        """What the first layer is given: images as vectors, where it is a dense layer; else ``input_shape``."""
-        return (math.prod(input_shape),) if isinstance(self.layers[0], Dense) else tuple(input_shape)
+        """What the first layer is given: images as vectors, where it flattens; else ``input_shape``."""
+        return (math.prod(input_shape),) if self.layers[0].flattens else tuple(input_shape)
 
     def shapes(self, input_shape: Shape) -> list[Shape]:
         """The shape of one example after each layer.
