@@ -47,7 +47,7 @@ class JointContrastiveDivergence:
         chains: int = 0,
     ) -> None:
         self.module = JointMachine(len(mean), layer.hidden, layer.classes)
-        self.layer, self.steps, self.weight_decay, self.persistent = classes, steps, weight_decay, chains > 0
+        self.layer, self.steps, self.weight_decay, self.persistent = layer, steps, weight_decay, chains > 0
         weights = generator(seed, WEIGHTS)
         with torch.no_grad():
             self.module.weight.normal_(0, FIRST_WEIGHTS, generator=weights)

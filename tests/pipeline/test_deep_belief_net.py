@@ -64,7 +64,7 @@ def test_the_top_layer_was_taught_with_labels_and_keeps_what_generates(finished:
         "visible_bias": (60,),
     }
     assert finished.artifact("pretrain/3").summary["accuracy"] > 0.85
-    assert finished.artifact("pretrain/3").arrays("representation").shape("H_train")[1] == 200
+    assert finished.artifact("pretrain/3").arrays("representation").shape("H_train")[1] == 10
 
 
 def test_the_way_down_is_kept_beside_the_network(finished: Any) -> None:

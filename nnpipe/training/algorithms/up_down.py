@@ -46,7 +46,7 @@ class UpDown(Algorithm):
     kind: Literal["up_down"] = "up_down"
     gibbs_steps: Steps = Field(
         3,
-        description="In the top machine, between the way up and the way down; or [[epoch, steps], ...], each from then on.",
+        description="In the top machine between the ways up and down; or [[epoch, steps], ...], each from then on.",
     )
 
     def check(self, train: Train) -> None:
