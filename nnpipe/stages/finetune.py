@@ -100,7 +100,7 @@ def finetune(config: Finetune, work: Work) -> None:
     if train.start:
         ready += start_from_run(network, work.inputs["start"], train.start)
     loss, layers = train.loss.resolved(class_counts(about)), (layer.tensors("layer")[0] for layer in pretrained)
-    learning = Learning(network, loss, train.precision, len(examples), layers, work.seed)
+    learning = Learning(network, loss, train.precision, examples, layers, work.seed)
     objective = train.algorithm.objective(learning)
     history = fit(
         objective,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
+    from nnpipe.training.examples import Examples
     from nnpipe.training.losses.loss import Loss
     from nnpipe.training.objective import Objective
     from nnpipe.training.train import Precision, Train
@@ -26,14 +27,14 @@ class Learning:
 
     network: to be trained, with its first weights or pretrained ones.
     loss: with everything known that the training examples tell.
-    examples: how many there are to train on.
+    examples: to train on.
     pretrained: the tensors of each pretrained layer, from the first; read when asked for.
     """
 
     network: Network
     loss: Loss
     precision: Precision
-    examples: int
+    examples: Examples
     pretrained: Iterable[Mapping[str, np.ndarray]]
     seed: int
 

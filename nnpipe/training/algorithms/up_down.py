@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import AfterValidator, Field
 
+from nnpipe.errors import StageError
 from nnpipe.models.layers.classification_rbm import ClassificationRbm
 from nnpipe.models.layers.dense import Dense
 from nnpipe.spec import problem
@@ -17,10 +19,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nnpipe.models.architecture import Model
+    from nnpipe.training.examples import Examples
     from nnpipe.training.objective import Objective
     from nnpipe.training.train import Train
     from nnpipe.training.wake_sleep import ContrastiveWakeSleep
 
+BLOCK = 1000  # examples at a time
+ROUNDING = 1e-6  # how far from [0, 1] scaling may round
 Point = tuple[Annotated[float, Field(ge=0)], Annotated[int, Field(ge=1)]]
 
 
@@ -97,11 +102,27 @@ class UpDown(Algorithm):
                 )
 
     def objective(self, learning: Learning) -> Objective:
+        """As every algorithm's. Raises StageError where inputs are not from 0 to 1."""
         from nnpipe.training.wake_sleep import ContrastiveWakeSleep
 
-        return ContrastiveWakeSleep(
-            learning.network, learning.pretrained, learning.examples, learning.seed, self.gibbs_steps
-        )
+        _check_probabilities(learning.examples)
+        count = len(learning.examples)
+        return ContrastiveWakeSleep(learning.network, learning.pretrained, count, learning.seed, self.gibbs_steps)
 
     def kept(self, objective: Objective) -> Mapping[str, nn.Module]:
         return {"generative": cast("ContrastiveWakeSleep", objective).module.generative}
+
+
+def _check_probabilities(examples: Examples) -> None:
+    low, high = math.inf, -math.inf
+    for start in range(0, len(examples), BLOCK):
+        smallest, largest = (float(value) for value in examples.rows(start, start + BLOCK)[0].aminmax())
+        low, high = min(low, smallest), max(high, largest)
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise StageError(
+            "up_down reads values as probabilities",
+            where="train.algorithm",
+            expected="values from 0 to 1",
+            found=f"values from {low:g} to {high:g}",
+            hint="set data.scaling: unit",
+        )
