@@ -10,6 +10,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from nnpipe.models.activations import Activation
 from nnpipe.models.layers import AnyLayer
+from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape, ShapeError
 from nnpipe.models.unrolling import Unroll, check_encoder
 from nnpipe.spec import Part, Shorthand, Switch

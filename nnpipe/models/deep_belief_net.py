@@ -28,7 +28,7 @@ class DeepBeliefNet:
     def learned(cls, network: Mapping[str, np.ndarray], generative: Mapping[str, np.ndarray]) -> DeepBeliefNet:
         """From the tensors of a network that ends with a classification machine, and of its way down."""
         top = next(name.removesuffix(LABEL_WEIGHT) for name in network if name.endswith(LABEL_WEIGHT))
-        way = {name: torch.tensor(array) for name, array in generative.items()}
+        way = {name: _tensor(array) for name, array in generative.items()}
         depth = sum(name.endswith(".weight") for name in way)
         weights, biases = ([way[f"layers.{k}.{name}"] for k in range(depth)] for name in ("weight", "bias"))
         machine = {name.removeprefix(f"{top}."): array for name, array in network.items() if name.startswith(f"{top}.")}
@@ -37,7 +37,7 @@ class DeepBeliefNet:
     @classmethod
     def pretrained(cls, layers: Sequence[Mapping[str, np.ndarray]]) -> DeepBeliefNet:
         """From Boltzmann machines learned one on top of the other, of whose weights each is used both ways."""
-        weights, biases = ([torch.tensor(layer[name]) for layer in layers] for name in ("weight", "visible_bias"))
+        weights, biases = ([_tensor(layer[name]) for layer in layers] for name in ("weight", "visible_bias"))
         return cls(_machine(layers[-1]), Generative.transposed(weights, biases))
 
     @torch.no_grad()
@@ -81,6 +81,10 @@ class DeepBeliefNet:
 def _machine(tensors: Mapping[str, np.ndarray]) -> ClassificationMachine:
     hidden, inputs = tensors["weight"].shape
     machine = ClassificationMachine(inputs, hidden, len(tensors.get("label_bias", ())))
-    own = {name: torch.tensor(tensors[name]) for name in machine.state_dict() if name in tensors}
+    own = {name: _tensor(tensors[name]) for name in machine.state_dict() if name in tensors}
     machine.load_state_dict(own, strict="label_weight" in tensors)
     return machine
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.tensor(array, dtype=torch.float32)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
-from nnpipe.spec import problem
+from nnpipe.plots.chain_picture import ChainPicture
+from nnpipe.plots.picture import Drawing, Subject
 
 if TYPE_CHECKING:
     import torch
 
-Steps = Annotated[int, Field(ge=1, le=100_000)]
 
-
-class DbnSamples(Picture):
+class DbnSamples(ChainPicture):
     """Chains in the top machine, and a way down to the data from where each stands after ``steps``.
 
     Left to itself, a row is a class, its label held. With a label, or a hidden unit of the top machine held at 1, the
@@ -24,24 +22,7 @@ class DbnSamples(Picture):
 
     kind: Literal["dbn_samples"] = "dbn_samples"
     needs: ClassVar[str] = "a network fine-tuned by up_down, and images of one or three channels"
-    steps: tuple[Steps, ...] = Field(
-        (1, 3, 10, 30, 100, 300, 1000), min_length=1, description="Gibbs steps: a column for each."
-    )
     label: int | None = Field(None, ge=0, description="The class to be held, by its number; left out: each in its row.")
-    unit: int | None = Field(None, ge=0, description="The hidden unit of the top machine to be held at 1.")
-    rows: int = Field(10, ge=1, le=50, description="Chains with the label or unit that is held.")
-    seed: int = Field(0, ge=0, description="Of the chains.")
-
-    @model_validator(mode="after")
-    def _check_steps(self) -> DbnSamples:
-        if list(self.steps) != sorted(set(self.steps)):
-            raise problem(
-                "steps that do not grow",
-                path=("steps",),
-                expected="each number larger than the one before",
-                found=str(list(self.steps)),
-            )
-        return self
 
     def applies(self, subject: Subject) -> bool:
         return subject.generative is not None and subject.image_shape is not None

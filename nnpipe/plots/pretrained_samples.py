@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import prod
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from nnpipe.plots.picture import Drawing, Picture, Pretrained, Subject
-
-Steps = Annotated[int, Field(ge=1, le=100_000)]
+from nnpipe.plots.chain_picture import ChainPicture
+from nnpipe.plots.picture import Drawing, Pretrained, Subject
 
 
-class PretrainedSamples(Picture):
+class PretrainedSamples(ChainPicture):
     """The layers that were pretrained as a deep belief net: the last is its top machine, the others lead down."""
 
     kind: Literal["pretrained_samples"] = "pretrained_samples"
     needs: ClassVar[str] = "layers that are all pretrained as machines of binary units, and images"
-    steps: tuple[Steps, ...] = Field(
-        (1, 3, 10, 30, 100, 300, 1000), min_length=1, description="Gibbs steps: a column for each."
-    )
-    unit: int | None = Field(None, ge=0, description="The hidden unit of the last machine to be held at 1.")
-    rows: int = Field(6, ge=1, le=50, description="How many chains.")
-    seed: int = Field(0, ge=0, description="Of the chains.")
 
     def applies(self, subject: Subject) -> bool:
         layers, shape = subject.pretrained, subject.image_shape
@@ -40,9 +31,9 @@ class PretrainedSamples(Picture):
 
         net = DeepBeliefNet.pretrained([layer.tensors for layer in subject.pretrained])
         check_held(self.kind, "unit", self.unit, len(net.machine.bias))
-        tiles = net.samples(self.rows, sorted(set(self.steps)), generator(self.seed), unit=self.unit).numpy()
+        tiles = net.samples(self.rows, self.steps, generator(self.seed), unit=self.unit).numpy()
         held = "" if self.unit is None else f", hidden unit {self.unit} of the last held at 1"
-        names = [f"{step:,}" for step in sorted(set(self.steps))]
+        names = [f"{step:,}" for step in self.steps]
         return Drawing(
             title="Samples after pretraining",
             caption=f"Each row is a chain in the last of {len(subject.pretrained)} pretrained layers{held}; columns "
@@ -56,12 +47,8 @@ class PretrainedSamples(Picture):
 
 def _is_binary(layer: Pretrained) -> bool:
     """Whether it is a machine of binary units that sees the layer below as it is."""
-    method = layer.document.get("method", {})
-    binary = method.get("visible", "auto") in ("auto", "bernoulli")
-    return (
-        layer.summary["method"] == "rbm"
-        and "visible_bias" in layer.tensors
-        and layer.document.get("layer", {}).get("activation") in ("sigmoid", "softmax")
-        and all(each["kind"] == "flatten" for each in layer.document.get("between", ()))
-        and binary
-    )
+    told = layer.document.get("layer", {})
+    hidden = told.get("kind") == "classification_rbm" or told.get("activation") == "sigmoid"
+    visible = layer.document.get("method", {}).get("visible", "auto") in ("auto", "bernoulli")
+    seen_as_it_is = all(each["kind"] == "flatten" for each in layer.document.get("between", ()))
+    return layer.summary["method"] == "rbm" and hidden and visible and seen_as_it_is
