@@ -223,6 +223,8 @@ def train_of(**settings: Any) -> Train:
         ({"loss": {"kind": "cross_entropy", "label_smoothing": 0.1}}, "loss"),
         ({"loss": "hinge"}, "loss"),
         ({"precision": "bfloat16"}, "precision"),
+        ({"frozen_epochs": 2}, "frozen_epochs"),
+        ({"start": {"from": "another"}}, "start"),
     ],
     ids=str,
 )

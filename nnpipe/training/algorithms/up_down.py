@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from nnpipe.training.train import Train
     from nnpipe.training.wake_sleep import ContrastiveWakeSleep
 
+# Fields of ``train`` that go with backpropagation alone, and why.
+ALONE = {
+    "precision": "it computes in float32",
+    "start": "a way down belongs to the weights of another run, and only the way up would be taken",
+    "frozen_epochs": "both ways and the top machine learn together",
+}
 BLOCK = 1000  # examples at a time
 ROUNDING = 1e-6  # how far from [0, 1] scaling may round
 Point = tuple[Annotated[float, Field(ge=0)], Annotated[int, Field(ge=1)]]
@@ -72,14 +78,14 @@ class UpDown(Algorithm):
                 found=str(train.loss.model_dump()),
                 hint="leave loss out",
             )
-        if train.precision != "float32":
-            raise problem(
-                "up_down computes in float32",
-                path=("precision",),
-                expected="float32",
-                found=train.precision,
-                hint="leave precision out",
-            )
+        for name in ALONE:
+            if getattr(train, name) != type(train).model_fields[name].default:
+                raise problem(
+                    f"up_down has no use for {name}: {ALONE[name]}",
+                    path=(name,),
+                    expected=f"{name} left out",
+                    found=str(getattr(train, name)),
+                )
 
     def check_model(self, model: Model) -> None:
         *below, top = model.layers
