@@ -48,6 +48,11 @@ def _check(model: Artifact, ref: str, out: Path, *, overwrite: bool) -> None:
     if "model.safetensors" not in model.manifest.files:
         found = f"an artifact of {model.manifest.stage}"
         raise UsageError(f"{ref} is not a network", expected="an artifact of finetune", found=found)
+    check_place(out, overwrite=overwrite)
+
+
+def check_place(out: Path, *, overwrite: bool) -> None:
+    """Refuse a place where no file can be written, or where one is already."""
     if out.is_dir() or not out.parent.is_dir():
         raise UsageError("no place for a file", where=str(out), expected="a file name in a folder that is there")
     if out.exists() and not overwrite:

@@ -61,8 +61,8 @@ class Model(Part):
         return last.activation if isinstance(last, ActivatedLayer) else "linear"
 
     def first_shape(self, input_shape: Shape) -> Shape:
-        """What the first layer is given: images as vectors, where it is a dense layer; else ``input_shape``."""
-        return (math.prod(input_shape),) if isinstance(self.layers[0], Dense) else tuple(input_shape)
+        """What the first layer is given: images as vectors, where it flattens; else ``input_shape``."""
+        return (math.prod(input_shape),) if self.layers[0].flattens else tuple(input_shape)
 
     def shapes(self, input_shape: Shape) -> list[Shape]:
         """The shape of one example after each layer.

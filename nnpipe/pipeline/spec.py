@@ -175,7 +175,7 @@ class Spec(Part):
                 found="standard",
             )
         for number, each in enumerate(self.pretrain.stack(self.model) if self.pretrain else [], start=1):
-            if self.pretrain and each.settings.method.needs_labels:
+            if self.pretrain and each.settings.method.needs_labels(each.layer):
                 raise problem(
                     f"{each.settings.method.kind} learns from labels, and the decoder needs what gives inputs back",
                     path=self.pretrain.place_of("method", number),

@@ -25,6 +25,8 @@ AnyPicture = Annotated[
         pretraining_curves="PretrainingCurves",
         reconstructions="Reconstructions",
         probes="Probes",
+        pretrained_samples="PretrainedSamples",
+        dbn_samples="DbnSamples",
     ),
 ]
 

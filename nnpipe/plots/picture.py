@@ -54,6 +54,7 @@ class Subject:
     pretrained: the layers that were pretrained, from the first.
     probes: what probes found of the input and of each pretrained layer: ``linear_accuracy``, ``neighbour_accuracy`` ...
     components: ``mean`` and ``directions`` of principal components, in the network's scale, beside an autoencoder.
+    generative: the way down that was learned beside a deep belief net, as ``nnpipe.models.generative`` names it.
     architecture: as the spec says it, which vouches for layers of the user's own.
     """
 
@@ -69,6 +70,7 @@ class Subject:
     pretrained: Sequence[Pretrained] = ()
     probes: Sequence[Mapping[str, Any]] = ()
     components: Mapping[str, np.ndarray] | None = None
+    generative: Mapping[str, np.ndarray] | None = None
     architecture: Model | None = None
 
     @property

@@ -25,7 +25,7 @@ class Reconstructions(Picture):
     """The first test images, and under them their reconstructions from every pretrained layer that has a way back.
 
     What a pool gave is spread over its window. There is no way back through an activation that is a layer of its own,
-    nor through a layer that learnt by labels alone: the picture ends below it.
+    nor through a layer that learnt by labels alone or gives classes: the picture ends below it.
     """
 
     kind: Literal["reconstructions"] = "reconstructions"
@@ -59,7 +59,12 @@ def _with_a_way_back(subject: Subject) -> Sequence[Pretrained]:
     found: list[Pretrained] = []
     for each in subject.pretrained:
         between = each.document.get("between", ())
-        if "visible_bias" not in each.tensors or any(layer["kind"] not in (*POOLS, *SHAPES) for layer in between):
+        learnt = each.tensors.keys()
+        if (
+            "visible_bias" not in learnt
+            or "label_weight" in learnt
+            or any(layer["kind"] not in (*POOLS, *SHAPES) for layer in between)
+        ):
             break
         found.append(each)
     return found

@@ -16,18 +16,20 @@ class Method(Part):
     """A way to learn one layer from its inputs.
 
     has_loss: whether what it makes small has a value, as optimizers that search along a line need.
-    needs_labels: whether examples come to its objective with their labels.
     teaches: kinds of layers; ``check`` and ``objective`` are handed no others.
     """
 
     has_loss: ClassVar[bool]
-    needs_labels: ClassVar[bool] = False
     teaches: ClassVar[tuple[str, ...]] = ("dense",)
     kind: str
 
     @abstractmethod
     def reads_probabilities(self, below: Activation | None) -> bool:
         """Whether visible values have to lie between 0 and 1. ``below``: the activation that they leave; None: data."""
+
+    def needs_labels(self, layer: Any) -> bool:
+        """Whether the layer's examples come to its objective with their labels."""
+        return False
 
     @abstractmethod
     def check(self, layer: Any) -> None:

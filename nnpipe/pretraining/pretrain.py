@@ -10,12 +10,14 @@ from pydantic_core import PydanticCustomError
 
 from nnpipe.models.activations import Activation
 from nnpipe.models.architecture import Model
+from nnpipe.models.layers.classification_rbm import ClassificationRbm
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ActivatedLayer, Layer, ShapeError
 from nnpipe.pretraining.settings import OwnSettings, Settings
 from nnpipe.spec import problem
 
+Taught = Dense | Conv2d | ClassificationRbm
 PROBABILITIES = ("sigmoid", "softmax")  # activations between 0 and 1
 # Layers without weights, which a stack goes through; dropout does nothing outside training.
 PASSED_OVER = frozenset(
@@ -56,7 +58,7 @@ class StackedLayer:
     """
 
     index: int
-    layer: Dense | Conv2d
+    layer: Taught
     between: tuple[Layer, ...]
     below: Activation | None
     settings: Settings
@@ -68,7 +70,7 @@ class Pretrain(Settings):
     layers: int | None = Field(
         None,
         ge=1,
-        description="How many dense and conv2d layers, from the input; left out: all but the last, of an encoder all.",
+        description="How many layers with weights, from the input; left out: all but the last, of an encoder all.",
     )
     per_layer: dict[LayerNumber, OwnSettings] = Field(
         {}, description="What a layer has in place of the common settings, by its number: {2: {epochs: 30}}."
@@ -109,7 +111,7 @@ class Pretrain(Settings):
                 _check_layer(each)
             except ShapeError as error:
                 raise _problem_at(each.index, error) from error
-            if each.settings.method.needs_labels and classes == 0:
+            if each.settings.method.needs_labels(each.layer) and classes == 0:
                 raise problem(
                     f"pretraining by {each.settings.method.kind} needs labels",
                     path=self.place_of("method", number),
@@ -123,7 +125,7 @@ class Pretrain(Settings):
         start, below = 0, None
         for number, index in enumerate(pretrained_layers(model, self), start=1):
             layer, between = model.layers[index], model.layers[start:index]
-            assert isinstance(layer, Dense | Conv2d)
+            assert isinstance(layer, Taught)
             for each in between:
                 below = each.activation if isinstance(each, ActivatedLayer) else below
             found.append(StackedLayer(index, layer, _seen_through(between, layer), below, self.settings(number)))
@@ -140,21 +142,21 @@ def pretrained_layers(model: Model, pretrain: Pretrain) -> list[int]:
     """Places in ``model.layers`` of the layers to pretrain, from the first; layers without weights are passed over.
 
     Raises:
-        PydanticCustomError: there are too few layers, or one of them is neither dense nor conv2d.
+        PydanticCustomError: there are too few layers, or one of them is of a kind that no method teaches.
     """
     places: list[int] = []
-    weighted = sum(isinstance(layer, Dense | Conv2d) for layer in model.layers)
+    weighted = sum(isinstance(layer, Taught) for layer in model.layers)
     wanted = pretrain.layers or max(1, weighted if model.unroll else weighted - 1)
     for index, layer in enumerate(model.layers):
         if len(places) == wanted:
             break
-        if isinstance(layer, Dense | Conv2d):
+        if isinstance(layer, Taught):
             places.append(index)
         elif layer.kind not in PASSED_OVER:
             raise problem(
-                "only dense and conv2d layers can be pretrained, from the input on",
+                "only dense, conv2d and classification_rbm layers can be pretrained, from the input on",
                 path=("model", "layers", index),
-                expected=f"a dense or conv2d layer, as pretrain.layers is {wanted}",
+                expected=f"one of these, as pretrain.layers is {wanted}",
                 found=f"layer {layer.kind}",
                 hint=HINTS.get(layer.kind, "leave pretrain out, or set pretrain.layers to the layers before it"),
             )
@@ -169,9 +171,9 @@ def pretrained_layers(model: Model, pretrain: Pretrain) -> list[int]:
 
 
 def _seen_through(between: tuple[Layer, ...], layer: Layer) -> tuple[Layer, ...]:
-    """``between`` without what changes nothing: dropout, and a flatten before a dense layer, which flattens anyway."""
+    """``between`` without what changes nothing: dropout, and a flatten before a layer that flattens anyway."""
     changing = [each for each in between if each.kind != "dropout"]
-    while changing and layer.kind == "dense" and changing[-1].kind == "flatten":
+    while changing and layer.flattens and changing[-1].kind == "flatten":
         changing.pop()
     return tuple(changing)
 
@@ -183,16 +185,21 @@ def _check_layer(each: StackedLayer) -> None:
             f"{method.kind} cannot teach {layer.kind} layers",
             expected=f"a layer {' or '.join(method.teaches)}",
             found=f"layer {layer.kind}",
-            hint="pretrain it with {kind: autoencoder}, for it alone in pretrain.per_layer",
+            hint=f"pretrain it with {{kind: {_teacher(layer)}}}, for it alone in pretrain.per_layer",
         )
     method.check(layer)
-    if below and method.reads_probabilities(below) and below not in PROBABILITIES:
+    binary = isinstance(layer, ClassificationRbm) or method.reads_probabilities(below)
+    if below and binary and below not in PROBABILITIES:
         raise ShapeError(
             f"pretraining by {method.kind} needs inputs from 0 to 1",
             expected="activation sigmoid in the layer below",
             found=f"activation {below}",
             hint="{kind: autoencoder, loss: mean_squared_error} takes any inputs",
         )
+
+
+def _teacher(layer: Taught) -> str:
+    return "rbm" if isinstance(layer, ClassificationRbm) else "autoencoder"
 
 
 def _problem_at(index: int, error: ShapeError) -> Any:

@@ -8,16 +8,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nnpipe.errors import StageError
 from nnpipe.models.activations import Activation
+from nnpipe.models.layers.classification_rbm import ClassificationRbm
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ShapeError
+from nnpipe.pretraining.joint_rbm import check_joint, joint_objective
 from nnpipe.pretraining.likelihood import Likelihood
 from nnpipe.pretraining.method import Method
 from nnpipe.pretraining.sparsity import Sparsity
 from nnpipe.spec import problem
 
 if TYPE_CHECKING:
-    from nnpipe.pretraining.contrastive_divergence import ContrastiveDivergence
-    from nnpipe.pretraining.objective import Visible
+    from nnpipe.pretraining.objective import LayerObjective, Visible
     from nnpipe.pretraining.samplers.sampler import Sampler
     from nnpipe.pretraining.units.units import Units
 
@@ -49,12 +50,15 @@ class Rbm(Method):
     sigmoid: binary. linear: gaussian with variance 1. relu: noisy rectified (Nair & Hinton 2010). softmax: a group of
     which one is on.
 
+    A ``classification_rbm`` is taught as a machine whose visible units are binary ones and a group for the label.
+
     First weights are the guide's, N(0, 0.01), whatever ``init`` the layer has. Weights multiply visible values as they
     are, so that the layer of the network sums what hidden units sum. Gaussian units want learning rates of a tenth to a
     hundredth of those of binary ones, and data of ``scaling: standard`` (guide, section 13.2).
     """
 
     has_loss: ClassVar[bool] = False  # contrastive divergence follows no function (Sutskever & Tieleman 2010)
+    teaches: ClassVar[tuple[str, ...]] = ("dense", "classification_rbm")
     kind: Literal["rbm"] = "rbm"
     visible: Literal["auto", VisibleKind] = Field(
         "auto",
@@ -128,7 +132,13 @@ class Rbm(Method):
     def reads_probabilities(self, below: Activation | None) -> bool:
         return self.visible_kind(below) != "gaussian"
 
-    def check(self, layer: Dense) -> None:
+    def needs_labels(self, layer: Dense | ClassificationRbm) -> bool:
+        return isinstance(layer, ClassificationRbm)
+
+    def check(self, layer: Dense | ClassificationRbm) -> None:
+        if isinstance(layer, ClassificationRbm):
+            check_joint(self)
+            return
         activation = layer.activation
         if activation not in get_args(HiddenActivation):
             raise ShapeError(
@@ -147,11 +157,20 @@ class Rbm(Method):
                 hint="leave likelihood out, and take sampler cd or pcd",
             )
 
-    def objective(self, layer: Dense, below: Activation | None, visible: Visible, seed: int) -> ContrastiveDivergence:
-        """As the method says. Raises StageError where values of a softmax group do not add up to 1."""
+    def objective(
+        self, layer: Dense | ClassificationRbm, below: Activation | None, visible: Visible, seed: int
+    ) -> LayerObjective:
+        """As the method says.
+
+        Raises:
+            StageError: values of a softmax group do not add up to 1, or the data have other classes than the layer.
+        """
         from nnpipe.pretraining.boltzmann_machine import BoltzmannMachine
         from nnpipe.pretraining.contrastive_divergence import ContrastiveDivergence, Rule
 
+        if isinstance(layer, ClassificationRbm):
+            chains = (self.chains or CHAINS) if self.sampler == "pcd" else 0
+            return joint_objective(self, layer, visible, seed, chains)
         units, hidden = self._visible_units(below, visible), _hidden_units(layer.activation)
         machine = BoltzmannMachine(len(visible.mean), layer.units, units, hidden)
         rule = Rule(self.steps, self.weight_decay, self.sparsity, self.likelihood)

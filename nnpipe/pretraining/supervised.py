@@ -22,12 +22,14 @@ class Supervised(Method):
     """
 
     has_loss: ClassVar[bool] = True
-    needs_labels: ClassVar[bool] = True
     teaches: ClassVar[tuple[str, ...]] = ("dense", "conv2d")
     kind: Literal["supervised"] = "supervised"
 
     def reads_probabilities(self, below: Activation | None) -> bool:
         return False
+
+    def needs_labels(self, layer: Dense | Conv2d) -> bool:
+        return True
 
     def check(self, layer: Dense | Conv2d) -> None:
         """Every layer with weights can be a hidden layer."""

@@ -54,7 +54,9 @@ class Finetune(Part):
 
 
 def finetune(config: Finetune, work: Work) -> None:
-    """Train; keep ``model`` (safetensors) and ``history`` (json), and ``examples`` (json) if not all are learned from.
+    """Train; keep ``model`` (safetensors), ``history`` (json) and what the algorithm learned besides the network.
+
+    ``examples`` (json) too, if not all are learned from.
 
     Raises:
         StageError: the data do not fit the network or the loss, or training diverged.
@@ -62,11 +64,9 @@ def finetune(config: Finetune, work: Work) -> None:
         Interrupted: somebody asked to stop; a checkpoint was kept.
     """
     from nnpipe.models.network import Network, save_document
-    from nnpipe.training.classification import Classification
+    from nnpipe.training.algorithms.algorithm import Learning
     from nnpipe.training.inspection import NetworkInspector
     from nnpipe.training.loop import fit
-    from nnpipe.training.reconstruction import Reconstruction
-    from nnpipe.training.regression import Regression
     from nnpipe.training.seeds import generator
 
     train, unroll = config.train, config.model.unroll
@@ -99,11 +99,12 @@ def finetune(config: Finetune, work: Work) -> None:
         check_range(unroll, examples, config.scaling)
     if train.start:
         ready += start_from_run(network, work.inputs["start"], train.start)
-    task = Reconstruction if unroll else Classification if classes else Regression
-    objective = task(network, train.loss.resolved(class_counts(about)), train.precision)
+    loss, layers = train.loss.resolved(class_counts(about)), (layer.tensors("layer")[0] for layer in pretrained)
+    learning = Learning(network, loss, train.precision, examples, layers, work.seed)
+    objective = train.algorithm.objective(learning)
     history = fit(
         objective,
-        train.optimizer.build(network.parameters()),
+        train.optimizer.build(objective.module.parameters()),
         examples,
         held_out,
         train.regime(parameter for layer in ready for parameter in layer.parameters()),
@@ -115,6 +116,8 @@ def finetune(config: Finetune, work: Work) -> None:
     work.timings["epochs"] = [{k: r[k] for k in ("epoch", "seconds", "examples")} for r in history.records]
     tensors = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
     work.output.tensors("model", tensors, save_document(network))
+    for name, module in train.algorithm.kept(objective).items():
+        work.output.tensors(name, {key: tensor.cpu().numpy() for key, tensor in module.state_dict().items()})
     work.output.json("history", _document(history))
     work.output.summary = {"parameters": sum(p.numel() for p in network.parameters()), **_summary(history)}
     if train.examples:

@@ -95,7 +95,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     measures = {name: value for name, value in records[-1].items() if name not in ("epoch", "learning_rate")}
     work.output.summary |= {"method": config.method.kind, "visible": prod(visible), "hidden": prod(hidden)}
     work.output.summary |= {"epochs": len(records), **measures, **conclusion}
-    work.output.summary |= {"labels": True} if config.method.needs_labels else {}
+    work.output.summary |= {"labels": True} if config.method.needs_labels(config.layer) else {}
 
 
 def _examples(config: PretrainLayer, work: Work) -> tuple[dict[str, Examples], int]:
@@ -111,7 +111,8 @@ def _examples(config: PretrainLayer, work: Work) -> tuple[dict[str, Examples], i
         data = opened.enter_context(closing(work.inputs["data"].arrays("data")))
         file = opened.enter_context(closing(below.arrays("representation"))) if below else data
         classes = len(data.attributes()["class_names"])
-        if config.method.needs_labels and not classes:
+        needs_labels = config.method.needs_labels(config.layer)
+        if needs_labels and not classes:
             raise StageError(
                 f"pretraining by {config.method.kind} needs labels",
                 where="pretrain.method",
@@ -123,7 +124,7 @@ def _examples(config: PretrainLayer, work: Work) -> tuple[dict[str, Examples], i
         for split in SPLITS:
             if f"{prefix}_{split}" in file.names():
                 x = _seen_through(config.between, file, f"{prefix}_{split}", scaling, work.device)
-                y = read_tensor(data, f"y_{split}").to(work.device) if config.method.needs_labels else None
+                y = read_tensor(data, f"y_{split}").to(work.device) if needs_labels else None
                 found[split] = Examples(x, y, Scaling() if config.between else scaling)
         return found, classes
 
@@ -152,7 +153,7 @@ def _shapes(layer: Layer, seen: Shape) -> tuple[Shape, Shape]:
     Raises:
         StageError: the layer cannot take what it is given.
     """
-    visible = (prod(seen),) if layer.kind == "dense" else seen
+    visible = (prod(seen),) if layer.flattens else seen
     try:
         return visible, layer.output_shape(visible)
     except ShapeError as error:

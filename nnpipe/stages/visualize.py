@@ -79,6 +79,7 @@ def subject_of(work: Work) -> Subject:
             pretrained=_pretrained(work),
             probes=[probe.json("probe") for probe in numbered(work.inputs, "probe")],
             components=evaluation.tensors("components")[0] if "components" in evaluation.manifest.parts else None,
+            generative=model.tensors("generative")[0] if "generative" in model.manifest.parts else None,
         )
     finally:
         data.close()

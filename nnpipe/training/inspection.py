@@ -67,7 +67,7 @@ class NetworkInspector:
         """Random states and running statistics are afterwards what they were."""
         sources = list(self.objective.generators.values())
         states = [source.get_state() for source in sources]
-        buffers = [(buffer, buffer.clone()) for buffer in self.network.buffers()]
+        buffers = [(buffer, buffer.clone()) for buffer in self.objective.module.buffers()]
         yield
         for source, state in zip(sources, states, strict=True):
             source.set_state(state)

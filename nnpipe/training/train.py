@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import Shape
 from nnpipe.spec import Part, Shorthand
+from nnpipe.training.algorithms import AnyAlgorithm
+from nnpipe.training.algorithms.backpropagation import Backpropagation
 from nnpipe.training.augmentation import AnyAugmentation
 from nnpipe.training.averaging import AnyAveraging
 from nnpipe.training.early_stopping import EarlyStopping
@@ -34,6 +36,7 @@ class Train(Part):
     """How the network learns from labels, or from numbers."""
 
     loss: AnyLossOrKind = Field(CrossEntropy(), description="What is made small.")
+    algorithm: Annotated[AnyAlgorithm, Shorthand()] = Field(Backpropagation(), description="What finds the gradient.")
     optimizer: Annotated[AnyOptimizer, Shorthand()] = Adam()
     epochs: int = Field(10, ge=0, description="Times that every training example is seen; 0: first weights, looked at.")
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
@@ -70,6 +73,11 @@ class Train(Part):
     time_limit: float | None = Field(None, gt=0, description="End after the epoch in which so many seconds passed.")
 
     @model_validator(mode="after")
+    def _check_algorithm(self) -> Train:
+        self.algorithm.check(self)
+        return self
+
+    @model_validator(mode="after")
     def _check_optimizer(self) -> Train:
         self.optimizer.check(self)
         check_schedules(self.optimizer, self.schedule, self.momentum_schedule)
@@ -81,6 +89,7 @@ class Train(Part):
         Raises:
             PydanticCustomError: its path starts at the spec that has ``model`` and ``train``.
         """
+        self.algorithm.check_model(model)
         self.optimizer.check_model(model, input_shape)
         if self.start:
             self.start.layers_of(model)

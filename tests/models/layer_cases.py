@@ -48,6 +48,7 @@ CASES: list[Case] = [
     ({"kind": "residual", "layers": INNER}, (3, 4, 5), (3, 4, 5), 112 + 111),
     ({"kind": "residual", "layers": NARROWER, "activation": "relu"}, (2, 6, 7), (5, 3, 3), 95 + 15),
     ({"kind": "residual", "layers": [{"kind": "dense", "units": 4}, "batch_norm"]}, (6,), (4,), 28 + 8 + 28),
+    ({"kind": "classification_rbm", "hidden": 4, "classes": 3}, (5,), (3,), 4 * (5 + 3 + 1) + 3),
     ({"kind": "custom", "class": "torch.nn.Softmin", "options": {"dim": 1}}, (4,), (4,), None),
     (
         {

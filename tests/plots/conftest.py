@@ -81,9 +81,27 @@ def images() -> Subject:
     rng = np.random.default_rng(1)
     history = [{"epoch": e, "reconstruction_error": 4.0 / e, "learning_rate": 0.1} for e in (1, 2, 4)]
     tensors = {"weight": rng.standard_normal((7, 36)), "bias": np.zeros(7), "visible_bias": np.zeros(36)}
-    document = {"layer": {"kind": "dense", "units": 7}, "between": [], "visible": [36], "probabilities": True}
+    kept = {"kind": "dense", "units": 7, "activation": "sigmoid"}
+    document = {"layer": kept, "between": [], "visible": [36], "probabilities": True}
     layer = Pretrained(tensors, history, {"method": "rbm", "hidden": 7}, document)
     return make_subject((1, 6, 6), [dense(7, 36), dense(3, 7, "softmax")], 3, pretrained=(layer,))
+
+
+@pytest.fixture(scope="session")
+def belief() -> Subject:
+    """Grey images of 6 by 6 pixels, three classes, a deep belief net with its way down, both of them random."""
+    rng = np.random.default_rng(5)
+    top = {"weight": (6, 7), "label_weight": (6, 3), "bias": (6,), "label_bias": (3,)}
+    drawn = {f"layers.1.{name}": rng.standard_normal(size).astype(np.float32) for name, size in top.items()}
+    first = make_subject((1, 6, 6), [dense(7, 36)], 3)
+    down = {"layers.0.weight": (36, 7), "layers.0.bias": (36,), "visible_bias": (7,)}
+    memory = {"kind": "classification_rbm", "hidden": 6, "classes": 3, "activation": "softmax"}
+    return replace(
+        first,
+        tensors={**first.tensors, **drawn},
+        document={**first.document, "architecture": {"layers": [without_inputs(dense(7, 36)), memory]}},
+        generative={name: rng.standard_normal(size).astype(np.float32) for name, size in down.items()},
+    )
 
 
 @pytest.fixture(scope="session")

@@ -24,29 +24,34 @@ from nnpipe.plots.reliability_diagram import ReliabilityDiagram
 from nnpipe.spec import members
 
 APPLIES = {
-    "learning_curves": {"images", "colours", "plane", "line", "encoded"},
+    "learning_curves": {"images", "colours", "plane", "line", "encoded", "belief"},
     "gradient_flow": {"images", "colours"},
-    "confusion_matrix": {"images", "colours", "plane"},
-    "reliability_diagram": {"images", "colours", "plane"},
+    "confusion_matrix": {"images", "colours", "plane", "belief"},
+    "reliability_diagram": {"images", "colours", "plane", "belief"},
     "predicted_vs_true": {"line"},
     "fitted_function": {"line"},
     "decision_boundary": {"plane"},
-    "examples": {"images", "colours"},
+    "examples": {"images", "colours", "belief"},
     "autoencoder_reconstructions": {"encoded"},
     "codes": {"encoded"},
-    "filters": {"images", "colours", "encoded"},
+    "filters": {"images", "colours", "encoded", "belief"},
     "pretrained_filters": {"images"},
     "pretraining_curves": {"images"},
     "reconstructions": {"images"},
     "probes": {"encoded"},
+    "pretrained_samples": {"images"},
+    "dbn_samples": {"belief"},
 }
 EVERY = every_picture()
 KINDS = pytest.mark.parametrize("picture", EVERY, ids=lambda picture: picture.kind)
 
 
 @pytest.fixture
-def subjects(images: Subject, colours: Subject, plane: Subject, line: Subject, encoded: Subject) -> dict[str, Subject]:
-    return {"images": images, "colours": colours, "plane": plane, "line": line, "encoded": encoded}
+def subjects(
+    images: Subject, colours: Subject, plane: Subject, line: Subject, encoded: Subject, belief: Subject
+) -> dict[str, Subject]:
+    named = {"images": images, "colours": colours, "plane": plane, "line": line}
+    return {**named, "encoded": encoded, "belief": belief}
 
 
 def applicable(picture: Picture, subjects: dict[str, Subject]) -> Iterator[Subject]:

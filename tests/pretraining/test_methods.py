@@ -110,7 +110,7 @@ class TestEveryMethod:
         # What there is to decode with has these names and shapes.
         assert shapes.get("visible_bias", (12,)) == (12,)
         assert shapes.get("decoder_weight", (12, 5)) == (12, 5)
-        assert method.needs_labels or "visible_bias" in shapes
+        assert method.needs_labels(LAYER) or "visible_bias" in shapes
 
     def test_it_represents_as_the_layer_will(self, method: Method) -> None:
         objective = method.objective(LAYER, None, SEEN, 0)
@@ -126,7 +126,7 @@ class TestEveryMethod:
         x = torch.tensor(np.repeat(np.eye(4, dtype=np.float32), 3, axis=1)).repeat(4, 1)
         y = torch.tensor([0, 1, 1, 0]).repeat(4)
         optimizer = torch.optim.SGD(objective.module.parameters(), lr=0.05, momentum=0.5)
-        measure = "loss" if method.needs_labels else "reconstruction_error"
+        measure = "loss" if method.needs_labels(LAYER) else "reconstruction_error"
         before = objective.measure(x, y)[measure].item()
         for _ in range(400):
             objective.gradient(x, y)
@@ -153,7 +153,7 @@ class TestEveryMethod:
         objective, x, y = method.objective(LAYER, None, SEEN, 0), torch.full((4, 12), 0.25), torch.tensor([0, 1, 1, 1])
         learned, measured = objective.gradient(x, y), objective.measure(x, y)
         assert set(learned) <= set(measured)
-        assert method.needs_labels or "reconstruction_error" in learned
+        assert method.needs_labels(LAYER) or "reconstruction_error" in learned
         assert ("loss" in learned) == method.has_loss
         assert all(value.ndim == 0 and not value.requires_grad for value in learned.values())
 

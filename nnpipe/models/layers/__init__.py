@@ -21,6 +21,7 @@ AnyLayer = Annotated[
         dropout="Dropout",
         batch_norm="BatchNorm",
         residual="Residual",
+        classification_rbm="ClassificationRbm",
         custom="Custom",
     ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Dense(WeightedLayer):
     """``units`` weighted sums of all inputs; weight: (units, inputs), bias: (units,)."""
 
+    flattens: ClassVar[bool] = True
     kind: Literal["dense"] = "dense"
     units: int = Field(ge=1, description="How many outputs the layer has.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -29,8 +29,12 @@ class ShapeError(ValueError):
 
 
 class Layer(Part):
-    """A layer as a spec says it. Planning asks for shapes and counts only, so torch is imported inside ``build``."""
+    """A layer as a spec says it. Planning asks for shapes and counts only, so torch is imported inside ``build``.
 
+    flattens: whether, as the first of a network, it reads images as vectors.
+    """
+
+    flattens: ClassVar[bool] = False
     kind: str
 
     @property
