@@ -25,6 +25,7 @@ from nnpipe.pretraining.samplers.sampler import Sampler
 from nnpipe.pretraining.sparsity import Sparsity
 from nnpipe.pretraining.units.bernoulli import Bernoulli
 from nnpipe.training.examples import Examples
+from nnpipe.training.gibbs_steps import GibbsSteps, steps_at
 from nnpipe.training.seeds import generator
 
 FIRST_WEIGHTS = 0.01  # standard deviation; Hinton 2010, section 8
@@ -36,12 +37,12 @@ SEEN = "examples_seen"  # the buffer that tells the time where the number of ste
 class Rule:
     """How a machine learns.
 
-    steps: of Gibbs sampling between two updates; or (epoch, steps) in order, each from that epoch on.
+    steps: of Gibbs sampling between two updates.
     weight_decay: L2 penalty on weights, not on biases.
     likelihood: how it is measured at the end; None: not at all.
     """
 
-    steps: int | tuple[tuple[float, int], ...] = 1
+    steps: GibbsSteps = 1
     weight_decay: float = 0.0
     sparsity: Sparsity | None = None
     likelihood: Likelihood | None = None
@@ -138,7 +139,7 @@ class ContrastiveDivergence:
         seen = self.module.get_buffer(SEEN)
         time = int(seen) / max(self.seen.count, 1)
         seen += rows
-        return ([steps for epoch, steps in self.rule.steps if epoch <= time] or [self.rule.steps[0][1]])[-1]
+        return steps_at(self.rule.steps, time)
 
     def _fill(self, v: Tensor, h: Tensor, model_v: Tensor, model_h: Tensor) -> None:
         machine, units = self.module, self.module.visible_units

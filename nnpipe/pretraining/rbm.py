@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from nnpipe.errors import StageError
 from nnpipe.models.activations import Activation
@@ -15,7 +15,8 @@ from nnpipe.pretraining.joint_rbm import check_joint, joint_objective
 from nnpipe.pretraining.likelihood import Likelihood
 from nnpipe.pretraining.method import Method
 from nnpipe.pretraining.sparsity import Sparsity
-from nnpipe.spec import problem
+from nnpipe.spec import Switch, problem
+from nnpipe.training.gibbs_steps import GibbsSteps
 
 if TYPE_CHECKING:
     from nnpipe.pretraining.objective import LayerObjective, Visible
@@ -27,21 +28,6 @@ ADDED_UP = 1e-3  # how far from 1 the means of a softmax group may be rounded
 LEAST_DEVIATION = 0.1  # of the root mean square deviation of all visible units
 HiddenActivation = Literal["sigmoid", "linear", "relu", "softmax"]
 VisibleKind = Literal["bernoulli", "gaussian", "softmax"]
-Point = tuple[Annotated[float, Field(ge=0)], Annotated[int, Field(ge=1)]]
-
-
-def _in_order(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    epochs = [epoch for epoch, _ in points]
-    if epochs != sorted(set(epochs)):
-        raise problem("epochs that do not grow", expected="each point later than the one before", found=str(epochs))
-    return points
-
-
-def _spelt_out(likelihood: Any) -> Any:
-    return ({} if likelihood else None) if isinstance(likelihood, bool) else likelihood
-
-
-Steps = Annotated[int, Field(ge=1)] | Annotated[tuple[Point, ...], Field(min_length=1), AfterValidator(_in_order)]
 
 
 class Rbm(Method):
@@ -75,7 +61,7 @@ class Rbm(Method):
         description="Where chains start: at the examples of the batch (cd), or where they last stood (pcd), those at "
         "several temperatures (parallel_tempering).",
     )
-    steps: Steps = Field(
+    steps: GibbsSteps = Field(
         1,
         description="Gibbs steps between two updates of the weights; or [[epoch, steps], ...], each from then on.",
     )
@@ -87,9 +73,9 @@ class Rbm(Method):
     )
     weight_decay: float = Field(0.0002, ge=0, description="L2 penalty on weights, not on biases.")
     sparsity: Sparsity | None = Field(None, description="How often sigmoid hidden units are to be on.")
-    likelihood: Annotated[
-        Likelihood | None, BeforeValidator(_spelt_out, json_schema_input_type=Likelihood | bool | None)
-    ] = Field(None, description="Whether, and how, the log-likelihood is measured at the end: true, or its options.")
+    likelihood: Annotated[Likelihood | None, Switch()] = Field(
+        None, description="Whether, and how, the log-likelihood is measured at the end: true, or its options."
+    )
 
     @model_validator(mode="after")
     def _check_chains(self) -> Rbm:

@@ -166,7 +166,7 @@ def _stage_error(error: ShapeError) -> StageError:
 
 def _check_probabilities(config: PretrainLayer, splits: Mapping[str, Examples]) -> None:
     for split, examples in splits.items():
-        low, high = (float(value) for value in _extremes(examples))
+        low, high = examples.extremes()
         if not (low >= -ROUNDING and high <= 1 + ROUNDING):
             raise StageError(
                 f"pretraining by {config.method.kind} reads values as probabilities",
@@ -176,14 +176,6 @@ def _check_probabilities(config: PretrainLayer, splits: Mapping[str, Examples]) 
                 hint="set data.scaling: unit, or pretrain with {kind: rbm, visible: gaussian} or "
                 "{kind: autoencoder, loss: mean_squared_error}",
             )
-
-
-def _extremes(examples: Examples) -> tuple[Tensor, Tensor]:
-    """The smallest and the largest scaled value; both NaN if any is."""
-    import torch
-
-    found = torch.stack([torch.stack(x.aminmax()) for x in _blocks(examples)])
-    return found[:, 0].amin(), found[:, 1].amax()
 
 
 def _seen(examples: Examples, classes: int) -> Visible:

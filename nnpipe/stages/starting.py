@@ -1,8 +1,8 @@
-"""First weights from what another run left in the store: the layers of its network, or one that it pretrained."""
+"""First weights: from layers that were pretrained, and from what another run left in the store."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from nnpipe.errors import StageError
@@ -18,6 +18,28 @@ if TYPE_CHECKING:
     from nnpipe.models.network import Network
 
 Tensors = Mapping[str, "np.ndarray"]
+
+
+def start_from(network: Network, pretrained: Iterable[Artifact]) -> list[nn.Module]:
+    """Copy the weights and biases of pretrained layers into the first layers that have weights, in order; these."""
+    import torch
+
+    layers = zip(network.architecture.layers, network.layers, strict=True)
+    weighted, filled = (module for layer, module in layers if isinstance(layer, WeightedLayer)), []
+    for number, artifact in enumerate(pretrained, start=1):
+        tensors, _ = artifact.tensors("layer")
+        module = next(weighted)
+        filled.append(module)
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                if tensors[name].shape != tuple(parameter.shape):
+                    raise StageError(
+                        f"pretrained layer {number} does not fit the network",
+                        expected=f"{name} of shape {tuple(parameter.shape)}",
+                        found=f"{tensors[name].shape}",
+                    )
+                parameter.copy_(torch.tensor(tensors[name]))
+    return filled
 
 
 def start_from_run(network: Network, artifact: Artifact, start: Start) -> list[nn.Module]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from nnpipe.models.network import Network
     from nnpipe.training.examples import Examples
 
-BLOCK = 1000  # examples at a time
 ROUNDING = 1e-6  # how far from [0, 1] scaling may round
 
 
@@ -45,10 +44,7 @@ def check_range(unroll: Unroll, examples: Examples, scaling: str) -> None:
     """Refuse training examples with values that sigmoid outputs cannot reach. scaling: as the spec says it."""
     if unroll.output != "sigmoid":
         return
-    blocks = (examples.rows(start, start + BLOCK)[0].aminmax() for start in range(0, len(examples), BLOCK))
-    low, high = (float(value) for value in next(blocks))
-    for least, most in blocks:
-        low, high = min(low, float(least)), max(high, float(most))
+    low, high = examples.extremes()
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise StageError(
             "sigmoid units give values from 0 to 1, and the inputs to give back are others",

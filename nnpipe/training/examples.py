@@ -7,6 +7,8 @@ from torch import Tensor
 
 from nnpipe.models.scaling import Numbers, Scaling
 
+BLOCK = 1000  # examples that are scaled at a time
+
 
 class Examples:
     """``x``: (n, ...) of any numeric dtype, ``y``: (n,) labels, (n, targets) or None, both on the device that computes.
@@ -34,6 +36,12 @@ class Examples:
     def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
         """The examples from ``start`` up to ``stop``, in order: scaled float32 x, and y."""
         return self._scaled(self.x[start:stop]), None if self.y is None else self.y[start:stop]
+
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest scaled value; both NaN if any is."""
+        starts = range(0, len(self), BLOCK)
+        found = torch.stack([torch.stack(self.rows(start, start + BLOCK)[0].aminmax()) for start in starts])
+        return float(found[:, 0].amin()), float(found[:, 1].amax())
 
     def _scaled(self, raw: Tensor) -> Tensor:
         x = raw.to(torch.float32)

@@ -8,7 +8,7 @@ recognition layer learns to give the states above from those below.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from nnpipe.models.classification_machine import ClassificationMachine
 from nnpipe.models.generative import Generative, sampled
 from nnpipe.models.network import Network, classify
+from nnpipe.training.gibbs_steps import GibbsSteps, steps_at
 from nnpipe.training.seeds import generator
 
 SAMPLES = 7  # purpose of a generator; see nnpipe.training.seeds
@@ -53,7 +54,6 @@ class ContrastiveWakeSleep:
     network: dense sigmoid layers below a classification machine.
     pretrained: tensors of its first layers; their ``visible_bias`` is where generative biases start, else at zero.
     examples: how many make an epoch.
-    gibbs_steps: or (epoch, steps) in order, each from that epoch on.
 
     In training both measures are of the weights before the step. Inputs between 0 and 1 are probabilities.
     """
@@ -64,13 +64,13 @@ class ContrastiveWakeSleep:
         pretrained: Iterable[Mapping[str, np.ndarray]],
         examples: int,
         seed: int,
-        gibbs_steps: int | Sequence[tuple[float, int]] = 3,
+        gibbs_steps: GibbsSteps = 3,
     ) -> None:
         weights = [cast(Tensor, layer.weight).detach() for layer in network.layers]
         biases = (torch.tensor(tensors["visible_bias"]) for tensors in pretrained)
         self.module = BeliefNet(network, Generative.transposed(weights, biases))
         self.examples = examples
-        self.gibbs_steps = ((0.0, gibbs_steps),) if isinstance(gibbs_steps, int) else tuple(gibbs_steps)
+        self.gibbs_steps = gibbs_steps
         self._generator = generator(seed, SAMPLES, device=weights[0].device)
         self.generators = {"samples": self._generator}
 
@@ -99,8 +99,7 @@ class ContrastiveWakeSleep:
 
     def steps_now(self) -> int:
         """Gibbs steps at this time."""
-        time = int(self.module.examples_seen) / self.examples
-        return ([steps for epoch, steps in self.gibbs_steps if epoch <= time] or [self.gibbs_steps[0][1]])[-1]
+        return steps_at(self.gibbs_steps, int(self.module.examples_seen) / self.examples)
 
     def _up(self, x: Tensor) -> list[Tensor]:
         """The data, and sampled states of each layer above but the top."""

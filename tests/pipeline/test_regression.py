@@ -173,7 +173,7 @@ def test_what_does_not_go_with_classes_is_refused_at_its_place(overrides: list[s
 
 def test_a_stage_refuses_data_that_turn_out_to_be_numbers() -> None:
     from nnpipe.models.architecture import Model
-    from nnpipe.stages.finetune import check_data, check_stopping
+    from nnpipe.stages.material import check_data, check_stopping
     from nnpipe.training.early_stopping import EarlyStopping
     from nnpipe.training.losses.cross_entropy import CrossEntropy
 

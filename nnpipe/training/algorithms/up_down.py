@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from nnpipe.errors import StageError
 from nnpipe.models.layers.classification_rbm import ClassificationRbm
 from nnpipe.models.layers.dense import Dense
 from nnpipe.spec import problem
 from nnpipe.training.algorithms.algorithm import Algorithm, Learning
+from nnpipe.training.gibbs_steps import GibbsSteps
 from nnpipe.training.losses.cross_entropy import CrossEntropy
 
 if TYPE_CHECKING:
@@ -30,19 +30,7 @@ ALONE = {
     "start": "a way down belongs to the weights of another run, and only the way up would be taken",
     "frozen_epochs": "both ways and the top machine learn together",
 }
-BLOCK = 1000  # examples at a time
 ROUNDING = 1e-6  # how far from [0, 1] scaling may round
-Point = tuple[Annotated[float, Field(ge=0)], Annotated[int, Field(ge=1)]]
-
-
-def _in_order(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    epochs = [epoch for epoch, _ in points]
-    if epochs != sorted(set(epochs)):
-        raise problem("epochs that do not grow", expected="each point later than the one before", found=str(epochs))
-    return points
-
-
-Steps = Annotated[int, Field(ge=1)] | Annotated[tuple[Point, ...], Field(min_length=1), AfterValidator(_in_order)]
 
 
 class UpDown(Algorithm):
@@ -55,7 +43,7 @@ class UpDown(Algorithm):
     """
 
     kind: Literal["up_down"] = "up_down"
-    gibbs_steps: Steps = Field(
+    gibbs_steps: GibbsSteps = Field(
         3,
         description="In the top machine between the ways up and down; or [[epoch, steps], ...], each from then on.",
     )
@@ -120,11 +108,8 @@ class UpDown(Algorithm):
 
 
 def _check_probabilities(examples: Examples) -> None:
-    low, high = math.inf, -math.inf
-    for start in range(0, len(examples), BLOCK):
-        smallest, largest = (float(value) for value in examples.rows(start, start + BLOCK)[0].aminmax())
-        low, high = min(low, smallest), max(high, largest)
-    if low < -ROUNDING or high > 1 + ROUNDING:
+    low, high = examples.extremes()
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise StageError(
             "up_down reads values as probabilities",
             where="train.algorithm",
