@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nnpipe.errors import Interrupted
+from nnpipe.errors import Interrupted, StageError
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
+from nnpipe.models.scaling import Scaling
 from nnpipe.spec import members
+from nnpipe.training.algorithms.algorithm import Learning
 from nnpipe.training.algorithms.up_down import UpDown
 from nnpipe.training.classification import Classification
 from nnpipe.training.examples import Examples
@@ -268,3 +270,19 @@ def test_gibbs_steps_are_a_number_or_points_in_order() -> None:
         UpDown(gibbs_steps=[[5, 3], [5, 6]])
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         UpDown(gibbs_steps=0)
+
+
+def test_inputs_that_are_no_probabilities_are_refused(network: Any) -> None:
+    for x, told in (
+        (torch.full((3, INPUTS), 1.5), "from 1.5 to 1.5"),
+        (torch.full((3, INPUTS), -1.0), "from -1 to -1"),
+    ):
+        with pytest.raises(StageError, match="reads values as probabilities") as refused:
+            UpDown().objective(learning_of(network, Examples(x, torch.zeros(3, dtype=torch.int64))))
+        assert told in str(refused.value)
+    scaled = Examples(torch.full((3, INPUTS), 255.0), torch.zeros(3, dtype=torch.int64), Scaling(scale=255.0))
+    assert UpDown().objective(learning_of(network, scaled)).measure(*scaled.rows(0, 3))["loss"] > 0
+
+
+def learning_of(network: Any, learned_from: Examples) -> Learning:
+    return Learning(network(LAYERS, (INPUTS,)), CrossEntropy(), "float32", learned_from, (), 0)
