@@ -8,7 +8,7 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("spec", sorted((CHECKOUT / "specs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("spec", sorted((CHECKOUT / "specs").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_starter_spec_is_valid(nnpipe, spec):
     answer = nnpipe("validate", spec)
     assert answer.status == 0, answer.err
@@ -50,7 +50,7 @@ def test_init_writes_the_starters_and_never_overwrites(nnpipe, tmp_path, monkeyp
     assert answer.status == 0
     assert answer.out.splitlines()[-1] == "Next: nnpipe run specs/digits.yaml"
     starters = sorted((CHECKOUT / "specs").glob("*.yaml"))
-    for folder in ("", "lecture"):
+    for folder in ("", "lecture", "papers"):
         assert {path.name: path.read_bytes() for path in Path("specs", folder).glob("*.yaml")} == {
             path.name: path.read_bytes() for path in (CHECKOUT / "specs" / folder).glob("*.yaml")
         }
