@@ -13,10 +13,10 @@ from nnpipe.models.layers.layer import Shape, ShapeError
 from nnpipe.models.scaling import Scaling, ScalingKind, TargetScalingKind, resolve_scaling, resolve_target_scaling
 from nnpipe.stages.splits import class_counts, read_split
 from nnpipe.stages.subset import learned_from
-from nnpipe.stages.unroll import check_range, check_reconstruction
+from nnpipe.stages.unroll import check_range, check_reconstruction, misfit
 from nnpipe.stages.work import Work
 from nnpipe.training.early_stopping import EarlyStopping
-from nnpipe.training.losses.loss import Loss, LossError
+from nnpipe.training.losses.loss import Loss
 from nnpipe.training.losses.outputs import check_outputs
 from nnpipe.training.train import Train
 
@@ -93,14 +93,7 @@ def check_data(model: Model, shape: Sequence[int], loss: Loss, classes: int, tar
     try:
         check_outputs(model, tuple(shape), loss, classes, targets)
     except ShapeError as error:
-        layer = "model.layers" if error.index is None else f"model.layers.{error.index}"
-        raise StageError(
-            error.what,
-            where="train.loss" if isinstance(error, LossError) else layer,
-            expected=error.expected,
-            found=error.found,
-            hint=error.hint,
-        ) from error
+        raise misfit(error) from error
 
 
 def check_stopping(stopping: EarlyStopping, measured: str, classes: int | None) -> None:

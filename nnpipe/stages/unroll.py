@@ -30,14 +30,14 @@ def check_reconstruction(model: Model, shape: Shape, loss: Loss) -> None:
         if model.unroll:
             check_loss_of_inputs(model.unroll, loss)
     except ShapeError as error:
-        layer = "model.layers" if error.index is None else f"model.layers.{error.index}"
-        raise StageError(
-            error.what,
-            where="train.loss" if isinstance(error, LossError) else layer,
-            expected=error.expected,
-            found=error.found,
-            hint=error.hint,
-        ) from error
+        raise misfit(error) from error
+
+
+def misfit(error: ShapeError) -> StageError:
+    """What a stage says of data that do not fit the network or the loss."""
+    layer = "model.layers" if error.index is None else f"model.layers.{error.index}"
+    where = "train.loss" if isinstance(error, LossError) else layer
+    return StageError(error.what, where=where, expected=error.expected, found=error.found, hint=error.hint)
 
 
 def check_range(unroll: Unroll, examples: Examples, scaling: str) -> None:
