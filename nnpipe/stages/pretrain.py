@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 BLOCK = 1000  # examples at a time
-ROUNDING = 1e-6  # how far from [0, 1] scaling may round
 
 
 class PretrainLayer(Part):
@@ -165,9 +164,11 @@ def _stage_error(error: ShapeError) -> StageError:
 
 
 def _check_probabilities(config: PretrainLayer, splits: Mapping[str, Examples]) -> None:
+    from nnpipe.training.examples import are_probabilities
+
     for split, examples in splits.items():
         low, high = examples.extremes()
-        if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+        if not are_probabilities(low, high):
             raise StageError(
                 f"pretraining by {config.method.kind} reads values as probabilities",
                 where=f"{split} examples, with data.scaling {config.scaling}",

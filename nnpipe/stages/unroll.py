@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from nnpipe.models.network import Network
     from nnpipe.training.examples import Examples
 
-ROUNDING = 1e-6  # how far from [0, 1] scaling may round
-
 
 def check_reconstruction(model: Model, shape: Shape, loss: Loss) -> None:
     """Refuse data of ``shape`` that the encoder cannot read, and a loss that does not compare inputs."""
@@ -42,10 +40,12 @@ def misfit(error: ShapeError) -> StageError:
 
 def check_range(unroll: Unroll, examples: Examples, scaling: str) -> None:
     """Refuse training examples with values that sigmoid outputs cannot reach. scaling: as the spec says it."""
+    from nnpipe.training.examples import are_probabilities
+
     if unroll.output != "sigmoid":
         return
     low, high = examples.extremes()
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+    if not are_probabilities(low, high):
         raise StageError(
             "sigmoid units give values from 0 to 1, and the inputs to give back are others",
             where=f"training examples, with data.scaling {scaling}",

@@ -8,6 +8,12 @@ from torch import Tensor
 from nnpipe.models.scaling import Numbers, Scaling
 
 BLOCK = 1000  # examples that are scaled at a time
+ROUNDING = 1e-6  # how far from [0, 1] scaling may round
+
+
+def are_probabilities(low: float, high: float) -> bool:
+    """Whether values between these can be read as probabilities, but for rounding; NaN cannot."""
+    return low >= -ROUNDING and high <= 1 + ROUNDING
 
 
 class Examples:

@@ -21,6 +21,7 @@ from nnpipe.models.generative import Generative, sampled
 from nnpipe.models.network import Network, classify
 from nnpipe.training.gibbs_steps import GibbsSteps, steps_at
 from nnpipe.training.seeds import generator
+from nnpipe.training.supervised import answers
 
 SAMPLES = 7  # purpose of a generator; see nnpipe.training.seeds
 
@@ -79,7 +80,7 @@ class ContrastiveWakeSleep:
         """Fill ``.grad`` of both ways and of the machine. x: (batch, ...) from 0 to 1; y: (batch,) int64."""
         net, generative = self.module, self.module.generative
         measures = self.measure(x, y)
-        labels = F.one_hot(_known(y), len(net.machine.label_bias)).to(x.dtype)
+        labels = F.one_hot(answers(y), len(net.machine.label_bias)).to(x.dtype)
         wake = self._up(x.flatten(1))
         top = self._sample(net.machine.hidden_probabilities(wake[-1], labels))
         dream, dream_labels, dream_top = self._gibbs(top)
@@ -93,7 +94,7 @@ class ContrastiveWakeSleep:
 
     @torch.no_grad()
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        logits, truth = self.module.network.logits(x), _known(y)
+        logits, truth = self.module.network.logits(x), answers(y)
         loss = F.cross_entropy(logits, truth, reduction="sum")
         return {"loss": loss, "accuracy": (classify(logits) == truth).sum()}
 
@@ -137,9 +138,3 @@ def _delta_rule(layer: nn.Linear, given: Tensor, wanted: Tensor) -> None:
     error = layer(given).sigmoid_() - wanted
     layer.weight.grad = (error.T @ given).div_(len(given))
     layer.bias.grad = error.mean(0)
-
-
-def _known(y: Tensor | None) -> Tensor:
-    if y is None:
-        raise TypeError("a deep belief net with labels learns from examples with labels")
-    return y

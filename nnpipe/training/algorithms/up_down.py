@@ -30,7 +30,6 @@ ALONE = {
     "start": "a way down belongs to the weights of another run, and only the way up would be taken",
     "frozen_epochs": "both ways and the top machine learn together",
 }
-ROUNDING = 1e-6  # how far from [0, 1] scaling may round
 
 
 class UpDown(Algorithm):
@@ -108,8 +107,10 @@ class UpDown(Algorithm):
 
 
 def _check_probabilities(examples: Examples) -> None:
+    from nnpipe.training.examples import are_probabilities
+
     low, high = examples.extremes()
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+    if not are_probabilities(low, high):
         raise StageError(
             "up_down reads values as probabilities",
             where="train.algorithm",
