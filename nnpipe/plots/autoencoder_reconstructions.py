@@ -64,9 +64,7 @@ def _given_back(subject: Subject, chosen: list[int]) -> tuple[np.ndarray, np.nda
     """The chosen inputs and what the network makes of them, both (n, features) in the network's scale."""
     import torch
 
-    from nnpipe.models.network import load_network
-
-    network = load_network(subject.tensors, subject.document, subject.architecture)
+    network = subject.network
     inputs = network.scaling.apply(subject.inputs[chosen])
     with torch.inference_mode():
         outputs = network(torch.from_numpy(inputs)).numpy()

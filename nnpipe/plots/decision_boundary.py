@@ -47,6 +47,7 @@ class DecisionBoundary(Picture):
             f"Circles are test points of class {first}, triangles of class {second}. {seen}",
             alt=f"The plane of two features, divided by a line into classes {first} and {second}. {seen}",
             figure=figure,
+            plot=True,
         )
 
 
@@ -55,9 +56,7 @@ def _over_the_plane(subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarra
     import numpy as np
     import torch
 
-    from nnpipe.models.network import load_network
-
-    network = load_network(subject.tensors, subject.document, subject.architecture)
+    network = subject.network
     low, high = subject.inputs.min(axis=0), subject.inputs.max(axis=0)
     around = MARGIN * (high - low) + 1e-9
     horizontal, vertical = np.linspace(low - around, high + around, STEPS).T

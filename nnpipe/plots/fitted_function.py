@@ -44,6 +44,7 @@ class FittedFunction(Picture):
             f"stiffer than the points needs more units or more training. {seen}",
             alt=f"The network's answer as a line over {len(subject.inputs)} test examples. {seen}",
             figure=figure,
+            plot=True,
         )
 
 
@@ -52,9 +53,7 @@ def _curve(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
     import torch
 
-    from nnpipe.models.network import load_network
-
-    network = load_network(subject.tensors, subject.document)
+    network = subject.network
     inputs = np.linspace(subject.inputs.min(), subject.inputs.max(), STEPS)
     with torch.inference_mode():
         values = network.estimate(torch.from_numpy(network.scaling.apply(inputs[:, None])))

@@ -46,6 +46,7 @@ class GradientFlow(Picture):
             + f" {seen}",
             alt=f"Gradient lengths of {len(_layers(inside))} layers. {seen}",
             figure=figure,
+            plot=True,
         )
 
 

@@ -42,13 +42,14 @@ class LearningCurves(Picture):
             caption=f"{_how_to_read(records, measures, subject.watched)} {reached}{_gap(records)}",
             alt=f"Curves of {' and '.join(map(words.kind, measures))} over {len(records)} epochs. {reached}",
             figure=figure,
+            plot=True,
         )
 
 
 def _draw_panel(axes: Axes, records: Records, measure: str, watched: str, best: int | None) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import BLUE, INK, MUTED, VERMILLION
+    from nnpipe.plots.style import BLUE, INK, MUTED, VERMILLION, tell
 
     epochs = [record["epoch"] for record in records]
     mark = "o" if len(records) <= 30 else ""
@@ -59,6 +60,8 @@ def _draw_panel(axes: Axes, records: Records, measure: str, watched: str, best: 
         if key in records[0]:
             values = [record[key] for record in records]
             axes.plot(epochs, values, line, color=colour, marker=mark, markersize=3, label=label)
+            told = (f"epoch {epoch}, {label}: {value:.4g}" for epoch, value in zip(epochs, values, strict=True))
+            tell(axes, epochs, values, told)
     axes.set_title(words.kind(measure).capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     if best is not None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from nnpipe.models.architecture import Model
 from nnpipe.spec import Part
@@ -17,6 +18,8 @@ from nnpipe.spec import Part
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
+
+    from nnpipe.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,13 @@ class Subject:
     generative: Mapping[str, np.ndarray] | None = None
     architecture: Model | None = None
 
+    @cached_property
+    def network(self) -> Network:
+        """The trained network, ready to be asked; it reads values as ``network.scaling.apply(inputs)`` gives them."""
+        from nnpipe.models.network import load_network
+
+        return load_network(self.tensors, self.document, self.architecture)
+
     @property
     def code(self) -> int | None:
         """The place of the layer whose outputs are the code; None where the network is no autoencoder."""
@@ -123,12 +133,24 @@ class Drawing:
 
     caption: how to read it, and what is seen in it.
     alt: what it shows, for somebody who cannot see it.
+    plot: whether it is made of lines and letters, and so is kept as SVG too, as sharp as one likes.
+    film: figures of the same size to be seen one after the other, with ``figure`` as the last of them.
     """
 
     title: str
     caption: str
     alt: str
     figure: Figure
+    plot: bool = False
+    film: Sequence[Figure] = ()
+
+
+class Rendered(NamedTuple):
+    """A drawing and its files: a PNG, of a film an animated one; an SVG of a plot."""
+
+    drawing: Drawing
+    png: bytes
+    svg: bytes | None
 
 
 class Picture(Part):
@@ -145,10 +167,12 @@ class Picture(Part):
     def draw(self, subject: Subject) -> Drawing:
         """Draw ``subject``, to which the picture applies."""
 
-    def render(self, subject: Subject) -> tuple[Drawing, bytes]:
-        """The drawing and its PNG: the same subject gives the same bytes, from any thread."""
+    def render(self, subject: Subject) -> Rendered:
+        """The drawing and its files: the same subject gives the same bytes, from any thread."""
         from nnpipe.plots import style
 
         with style.applied():
             drawing = self.draw(subject)
-            return drawing, style.png(drawing.figure)
+            film = [*drawing.film, drawing.figure]
+            png = style.animated_png(film) if len(film) > 1 else style.png(drawing.figure)
+            return Rendered(drawing, png, style.svg(drawing.figure, self.kind) if drawing.plot else None)

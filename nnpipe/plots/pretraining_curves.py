@@ -43,6 +43,7 @@ class PretrainingCurves(Picture):
             f"Layers see inputs of different sizes, so compare the shapes of the lines, not their heights. {seen}",
             alt=f"Curves of {names} of {len(subject.pretrained)} pretrained layers. {seen}",
             figure=figure,
+            plot=True,
         )
 
 

@@ -44,6 +44,7 @@ class Probes(Picture):
             f"one that falls, that it threw away what tells them apart. {seen}",
             alt=f"Accuracy of two probes from the input to layer {len(subject.probes) - 1}. {seen}",
             figure=figure,
+            plot=True,
         )
 
 

@@ -43,6 +43,7 @@ class ReliabilityDiagram(Picture):
             f"{FEW} examples tell little. Below, how many examples lie in each bin. {seen}",
             alt=f"Accuracy against probability in {len(rows)} of {len(bins)} bins. {seen}",
             figure=figure,
+            plot=True,
         )
 
 

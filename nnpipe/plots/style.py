@@ -6,8 +6,9 @@ Figures are narrow, so that their 9-point text is still readable when a telephon
 from __future__ import annotations
 
 import io
+import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -21,6 +22,10 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 WIDTH = 4.8  # inches
 DPI = 200
+FRAME_MS, LAST_FRAME_MS = 250, 2000  # of a film
+
+TOLD = "told: "  # begins the name of an SVG's group whose rest is shown where the pointer rests
+_TOLD = re.compile(f"""<g id=(["']){TOLD}(.*?)\\1>""")
 
 INK, MUTED, FAINT = "#1f2328", "#59636e", "#d1d9e0"
 # Okabe and Ito 2008: told apart with every kind of colour vision.
@@ -92,6 +97,35 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def animated_png(film: Sequence[Figure]) -> bytes:
+    """The figures one after the other, again and again, the last one for longer; every program shows at least one."""
+    from PIL import Image
+
+    frames = [Image.open(io.BytesIO(png(figure))).convert("RGB") for figure in film]
+    buffer = io.BytesIO()
+    times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:], duration=times, loop=0)
+    return buffer.getvalue()
+
+
+def svg(figure: Figure, salt: str) -> bytes:
+    """The figure as SVG, letters as letters; what ``tell`` said is shown where the pointer rests.
+
+    salt: makes the names inside differ from those of another figure on the same page.
+    """
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue().decode()
+    return _TOLD.sub(lambda found: f"<g><title>{found[2]}</title>", text).encode()
+
+
+def tell(axes: Axes, x: Iterable[float], y: Iterable[float], words: Iterable[str]) -> None:
+    """Say ``words`` where the pointer rests on the points (x, y) of an SVG; nothing of it is seen in a PNG."""
+    for at, height, text in zip(x, y, words, strict=True):
+        axes.plot([at], [height], "o", markersize=9, alpha=0, gid=TOLD + " ".join(text.split()))
 
 
 def logarithmic(axis: Axis) -> None:

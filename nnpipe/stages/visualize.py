@@ -16,6 +16,7 @@ from nnpipe.plots.picture import Picture, Pretrained, Subject
 from nnpipe.spec import Part
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
+from nnpipe.store.canonical import JSON
 
 MOST_EXAMPLES = 10_000  # test examples that pictures of single examples look through: memory stays bounded
 
@@ -42,17 +43,19 @@ class Visualize(Part):
 
 
 def visualize(config: Visualize, work: Work) -> None:
-    """Draw each picture into ``<name>.png``; ``pictures.json`` holds their titles, captions and alternative texts."""
+    """Draw each picture into ``<name>.png``, plots into ``<name>.svg`` too; ``pictures.json`` holds their words."""
     subject = replace(subject_of(work), architecture=config.model)
-    listed: list[dict[str, str]] = []
+    listed: list[dict[str, JSON]] = []
     drawn: Counter[str] = Counter()
     for picture in _applicable(config, subject):
-        drawing, png = picture.render(subject)
+        drawing, png, svg = picture.render(subject)
         drawn[picture.kind] += 1
         name = picture.kind if drawn[picture.kind] == 1 else f"{picture.kind}_{drawn[picture.kind]}"
         work.output.file(f"{name}.png", png)
+        if svg:
+            work.output.file(f"{name}.svg", svg)
         words = {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
-        listed.append({"name": name, "file": f"{name}.png", **words})
+        listed.append({"name": name, "kind": picture.kind, "file": f"{name}.png", "plot": drawing.plot, **words})
         work.advanced(len(listed), len(config.pictures), {})
     work.output.json("pictures", listed)
     work.output.summary["pictures"] = [entry["name"] for entry in listed]

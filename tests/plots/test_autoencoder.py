@@ -17,7 +17,7 @@ from nnpipe.plots.probes import Probes
 
 
 def test_below_each_image_stands_what_the_network_and_the_components_give_back_of_it(encoded: Subject) -> None:
-    drawing, _ = AutoencoderReconstructions(count=4).render(encoded)
+    drawing, *_ = AutoencoderReconstructions(count=4).render(encoded)
     shown = [np.asarray(axes.images[0].get_array()) for axes in drawing.figure.axes]
     assert len(shown) == 12
     x = (encoded.inputs[:4] / 255).astype(np.float32)  # of the first round of three classes, and one of the second
@@ -32,20 +32,20 @@ def test_below_each_image_stands_what_the_network_and_the_components_give_back_o
 
 def test_images_of_one_class_follow_those_of_every_other(encoded: Subject) -> None:
     sorted_by_class = replace(encoded, truth=np.repeat([0, 1, 2], 4))
-    drawing, _ = AutoencoderReconstructions(count=5).render(sorted_by_class)
+    drawing, *_ = AutoencoderReconstructions(count=5).render(sorted_by_class)
     first = np.asarray(drawing.figure.axes[1].images[0].get_array())
     x = encoded.inputs[[0, 4, 8, 1, 5]] / 255
     np.testing.assert_allclose(first, ((x - x.min()) / (x.max() - x.min()))[1, 0], atol=1e-6)
 
 
 def test_without_components_nothing_is_said_of_them(encoded: Subject) -> None:
-    drawing, _ = AutoencoderReconstructions().render(replace(encoded, components=None))
+    drawing, *_ = AutoencoderReconstructions().render(replace(encoded, components=None))
     assert "components" not in drawing.caption
     assert len(drawing.figure.axes) == 20
 
 
 def test_codes_lie_in_their_first_two_principal_directions(encoded: Subject) -> None:
-    drawing, _ = Codes().render(encoded)
+    drawing, *_ = Codes().render(encoded)
     points = np.asarray(drawing.figure.axes[0].collections[0].get_offsets())
     theirs = PCA(2).fit(encoded.predictions)
     np.testing.assert_allclose(np.abs(points), np.abs(theirs.transform(encoded.predictions)), atol=1e-5)
@@ -53,7 +53,7 @@ def test_codes_lie_in_their_first_two_principal_directions(encoded: Subject) -> 
 
 
 def test_a_code_of_two_numbers_is_drawn_as_it_is_and_of_one_not_at_all(encoded: Subject) -> None:
-    drawing, _ = Codes().render(replace(encoded, predictions=encoded.predictions[:, :2]))
+    drawing, *_ = Codes().render(replace(encoded, predictions=encoded.predictions[:, :2]))
     points = np.asarray(drawing.figure.axes[0].collections[0].get_offsets())
     assert points == pytest.approx(encoded.predictions[:, :2])
     assert drawing.figure.axes[0].get_xlabel() == "first unit of the code"
@@ -61,7 +61,7 @@ def test_a_code_of_two_numbers_is_drawn_as_it_is_and_of_one_not_at_all(encoded: 
 
 
 def test_probes_are_two_lines_from_the_input_on(encoded: Subject) -> None:
-    drawing, _ = Probes().render(encoded)
+    drawing, *_ = Probes().render(encoded)
     lines = [line.get_ydata() for line in drawing.figure.axes[0].lines]
     assert [list(line) for line in lines] == [[0.75, 0.875], [0.5, 0.625]]
     assert "Linear probe: 75.00% of the input, 87.50% after layer 1." in drawing.caption

@@ -40,7 +40,7 @@ def planted() -> np.ndarray:
 def test_a_planted_filter_is_drawn_first_red_where_positive_and_blue_where_negative(
     images: Subject, planted: np.ndarray
 ) -> None:
-    drawing, png = Filters().render(with_first_weight(images, planted))
+    drawing, png, _ = Filters().render(with_first_weight(images, planted))
     assert colour_at(drawing, png, (0, 0), (1, 4), 6) == pytest.approx(RED, abs=2)
     assert colour_at(drawing, png, (0, 0), (5, 0), 6) == pytest.approx(BLUE, abs=2)
     assert colour_at(drawing, png, (0, 0), (0, 0), 6) == pytest.approx(WHITE, abs=1)
@@ -54,7 +54,7 @@ def test_a_kernel_planted_in_a_convolution_is_drawn_in_its_place(images: Subject
     kernels[1, 0, 2, 0], kernels[3, 0, 0, 1] = 5.0, -10.0
     layers = {"layers": [{"kind": "conv2d"}]}
     subject = replace(with_first_weight(images, kernels), document={**images.document, "architecture": layers})
-    drawing, png = Filters().render(subject)
+    drawing, png, _ = Filters().render(subject)
     assert colour_at(drawing, png, (0, 0), (0, 1), 3) == pytest.approx(BLUE, abs=2)
     halfway = colour_at(drawing, png, (0, 1), (2, 0), 3)
     assert halfway[0] > halfway[2] + 50, "half as strong, red, in the second place"
@@ -63,15 +63,15 @@ def test_a_kernel_planted_in_a_convolution_is_drawn_in_its_place(images: Subject
 
 def test_each_filter_on_its_own_scale_reaches_the_last_colour(images: Subject, planted: np.ndarray) -> None:
     planted[0, 0] = 0.01
-    drawing, png = Filters(scale="each").render(with_first_weight(images, planted))
+    drawing, png, _ = Filters(scale="each").render(with_first_weight(images, planted))
     assert colour_at(drawing, png, (0, 1), (0, 0), 6) == pytest.approx(RED, abs=2)
-    shared, png = Filters().render(with_first_weight(images, planted))
+    shared, png, _ = Filters().render(with_first_weight(images, planted))
     assert colour_at(shared, png, (0, 1), (0, 0), 6) == pytest.approx(WHITE, abs=3)
 
 
 @pytest.mark.parametrize("picture", [Filters(count=4), PretrainedFilters(count=4)])
 def test_only_so_many_filters_are_shown(images: Subject, picture: Picture) -> None:
-    drawing, _ = picture.render(images)
+    drawing, *_ = picture.render(images)
     assert "the 4 strongest of 7" in drawing.caption
     assert drawing.figure.axes[0].images[0].get_array().shape == (2 * 38 + GAP, 2 * 38 + GAP)
 
@@ -81,20 +81,20 @@ def test_pretrained_kernels_of_a_convolution_are_tiles(images: Subject) -> None:
     kernels = np.random.default_rng(0).standard_normal((4, 1, 3, 3))
     labelled = {"method": "supervised", "labels": True}
     convolution = replace(first, tensors={"weight": kernels, "bias": np.zeros(4)}, summary=labelled)
-    drawing, _ = PretrainedFilters().render(replace(images, pretrained=(convolution,)))
+    drawing, *_ = PretrainedFilters().render(replace(images, pretrained=(convolution,)))
     assert "3 by 3 weights after pretraining (supervised), which saw the images and their labels" in drawing.caption
     assert drawing.figure.axes[0].images[0].get_array().shape == (2 * 38 + GAP, 2 * 38 + GAP)
 
 
 def test_filters_of_nothing_but_zeros_are_white(images: Subject) -> None:
-    drawing, png = Filters().render(with_first_weight(images, np.zeros((7, 36), np.float32)))
+    drawing, png, _ = Filters().render(with_first_weight(images, np.zeros((7, 36), np.float32)))
     assert colour_at(drawing, png, (0, 0), (3, 3), 6) == pytest.approx(WHITE, abs=1)
 
 
 def test_colour_kernels_are_drawn_as_colours_around_grey(colours: Subject) -> None:
     kernels = np.zeros((1, 3, 3, 3), np.float32)
     kernels[0, 0, 0, 0] = 1.0
-    drawing, png = Filters().render(with_first_weight(colours, kernels))
+    drawing, png, _ = Filters().render(with_first_weight(colours, kernels))
     assert colour_at(drawing, png, (0, 0), (0, 0), 3) == pytest.approx((255, 128, 128), abs=2)
     assert colour_at(drawing, png, (0, 0), (2, 2), 3) == pytest.approx((128, 128, 128), abs=2)
 

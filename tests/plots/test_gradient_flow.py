@@ -24,7 +24,7 @@ def pair(index: int, norm: float) -> list[tuple[str, dict[str, float]]]:
 
 
 def test_a_vanishing_gradient_is_drawn_and_said(images: Subject) -> None:
-    drawing, _ = GradientFlow().render(looking_inside(images, [[1e-6, 1e-4, 1e-2], [1e-2, 1e-2, 1e-1]]))
+    drawing, *_ = GradientFlow().render(looking_inside(images, [[1e-6, 1e-4, 1e-2], [1e-2, 1e-2, 1e-1]]))
     layers, epochs = drawing.figure.axes
     assert [list(line.get_ydata()) for line in layers.lines] == [[1e-6, 1e-4, 1e-2], [1e-2, 1e-2, 1e-1]]
     assert [list(line.get_ydata()) for line in epochs.lines] == [[1e-6, 1e-2], [1e-4, 1e-2], [1e-2, 1e-1]]
@@ -39,7 +39,7 @@ def test_a_vanishing_gradient_is_drawn_and_said(images: Subject) -> None:
 def test_without_training_one_panel_tells_what_the_first_weights_give(
     norms: list[float], said: str, images: Subject
 ) -> None:
-    drawing, _ = GradientFlow().render(looking_inside(images, [norms]))
+    drawing, *_ = GradientFlow().render(looking_inside(images, [norms]))
     assert len(drawing.figure.axes) == 1
     assert said in drawing.caption
     assert "epoch" not in drawing.caption

@@ -78,7 +78,7 @@ def test_a_picture_applies_where_it_has_something_to_show(picture: Picture, subj
 @KINDS
 def test_a_picture_is_narrow_opaque_and_has_words(picture: Picture, subjects: dict[str, Subject]) -> None:
     for subject in applicable(picture, subjects):
-        drawing, png = picture.render(subject)
+        drawing, png, _ = picture.render(subject)
         image = Image.open(io.BytesIO(png))
         assert image.width == 960
         assert 300 < image.height < 1600
@@ -113,27 +113,27 @@ def test_listing_pictures_imports_nothing_heavy() -> None:
 
 
 def test_learning_curves_name_the_best_epoch_and_what_was_measured_there(images: Subject) -> None:
-    drawing, _ = LearningCurves().render(images)
+    drawing, *_ = LearningCurves().render(images)
     assert "validation accuracy reaches 0.875 at epoch 2 of 3" in drawing.caption
     ringed = [line for line in drawing.figure.axes[1].lines if line.get_label() == "best epoch"]
     assert [line.get_xydata().tolist() for line in ringed] == [[[2.0, 0.875]]]
 
 
 def test_learning_curves_say_test_where_there_is_no_validation_split(images: Subject) -> None:
-    drawing, _ = LearningCurves().render(replace(images, watched="test"))
+    drawing, *_ = LearningCurves().render(replace(images, watched="test"))
     assert "test accuracy reaches" in drawing.caption
     assert "validation" not in drawing.caption
 
 
 def test_learning_curves_of_the_training_examples_alone_are_drawn(images: Subject) -> None:
     records = [{"epoch": 1, "loss": 0.5}]
-    drawing, _ = LearningCurves().render(replace(images, history={"records": records, "best_epoch": None}))
+    drawing, *_ = LearningCurves().render(replace(images, history={"records": records, "best_epoch": None}))
     assert "training loss reaches 0.5 at epoch 1 of 1." in drawing.caption
     assert len(drawing.figure.axes) == 1
 
 
 def test_pretraining_curves_tell_each_layers_first_and_last_measure(images: Subject) -> None:
-    drawing, _ = PretrainingCurves().render(images)
+    drawing, *_ = PretrainingCurves().render(images)
     assert "Layer 1: reconstruction error from 4 to 1 in 3 epochs." in drawing.caption
     assert [axes.get_title(loc="left") for axes in drawing.figure.axes] == ["Reconstruction error"]
 
@@ -142,7 +142,7 @@ def test_pretraining_curves_of_a_mixed_stack_have_a_panel_for_every_measure(imag
     (first,) = images.pretrained
     history = [{"epoch": e, "loss": 2.0 / e, "accuracy": e / 2, "val_accuracy": 0.5} for e in (1, 2)]
     second = replace(first, history=history, summary={"method": "supervised", "labels": True})
-    drawing, _ = PretrainingCurves().render(replace(images, pretrained=(first, second)))
+    drawing, *_ = PretrainingCurves().render(replace(images, pretrained=(first, second)))
     titles = [axes.get_title(loc="left") for axes in drawing.figure.axes]
     assert titles == ["Reconstruction error", "Loss", "Accuracy"]
     assert "Layer 2: loss from 2 to 1 and accuracy from 0.5 to 1 in 2 epochs." in drawing.caption
@@ -152,7 +152,7 @@ def test_pretraining_curves_of_a_mixed_stack_have_a_panel_for_every_measure(imag
 
 def test_the_confusion_matrix_names_the_commonest_mistake(images: Subject) -> None:
     counts = [[5, 0, 1], [0, 6, 0], [0, 3, 4]]
-    drawing, _ = ConfusionMatrix().render(replace(images, evaluation={"confusion_matrix": counts}))
+    drawing, *_ = ConfusionMatrix().render(replace(images, evaluation={"confusion_matrix": counts}))
     assert "15 of 19 test examples (78.9%)" in drawing.caption
     assert "class-2 taken for class-1 (3), class-0 taken for class-2 (1)." in drawing.caption
     assert sorted(text.get_text() for text in drawing.figure.axes[0].texts) == ["1", "3", "4", "5", "6"]
@@ -162,13 +162,13 @@ def test_the_confusion_matrix_names_the_commonest_mistake(images: Subject) -> No
 def test_a_confusion_matrix_of_many_classes_shows_colours_without_numbers(images: Subject) -> None:
     attributes = {**images.attributes, "class_names": [f"kind {number}" for number in range(50)]}
     many = replace(images, attributes=attributes, evaluation={"confusion_matrix": np.eye(50, dtype=int).tolist()})
-    drawing, _ = ConfusionMatrix().render(many)
+    drawing, *_ = ConfusionMatrix().render(many)
     assert not drawing.figure.axes[0].texts
     assert "There is no mistake." in drawing.caption
 
 
 def test_the_decision_boundary_lies_where_the_network_is_undecided(plane: Subject) -> None:
-    drawing, png = DecisionBoundary().render(plane)
+    drawing, png, _ = DecisionBoundary().render(plane)
     assert "0 of 40 test points" in drawing.caption
     axes = drawing.figure.axes[0]
     corner = axes.transData.transform([(-0.9, 0), (0.9, 0)])
@@ -182,7 +182,7 @@ def test_the_decision_boundary_lies_where_the_network_is_undecided(plane: Subjec
 
 def test_a_boundary_out_of_view_is_said_to_be_so(plane: Subject) -> None:
     tensors = {**plane.tensors, "layers.0.bias": np.full(1, 50, np.float32)}
-    drawing, _ = DecisionBoundary().render(replace(plane, tensors=tensors))
+    drawing, *_ = DecisionBoundary().render(replace(plane, tensors=tensors))
     assert "nowhere in view does it cross one half" in drawing.caption
     assert "100% of the plane" in drawing.caption
 
@@ -193,7 +193,7 @@ def test_examples_show_the_most_confident_mistake_first(images: Subject) -> None
     probabilities[4], probabilities[9] = (0.1, 0.3, 0.6), (0.05, 0.95, 0.0)
     labels = images.truth.copy()
     labels[4], labels[9] = 0, 0
-    drawing, _ = Examples(count=2).render(replace(images, predictions=probabilities, truth=labels))
+    drawing, *_ = Examples(count=2).render(replace(images, predictions=probabilities, truth=labels))
     shown = [[text.get_text() for text in axes.texts] for axes in drawing.figure.axes]
     assert shown == [
         ["class-0  0.80"],
@@ -205,14 +205,14 @@ def test_examples_show_the_most_confident_mistake_first(images: Subject) -> None
 
 
 def test_examples_without_any_mistake_show_one_group(images: Subject) -> None:
-    drawing, _ = Examples().render(replace(images, predictions=np.eye(3, dtype=np.float32)[images.truth]))
+    drawing, *_ = Examples().render(replace(images, predictions=np.eye(3, dtype=np.float32)[images.truth]))
     assert len(drawing.figure.axes) == 10
 
 
 def test_a_class_name_that_looks_like_mathematics_is_drawn_as_it_is(images: Subject) -> None:
     attributes = {**images.attributes, "class_names": ["$x_", "a^$", "\\frac"]}
     for picture in (ConfusionMatrix(), Examples()):
-        drawing, _ = picture.render(replace(images, attributes=attributes))
+        drawing, *_ = picture.render(replace(images, attributes=attributes))
         assert drawing.figure.axes
 
 
@@ -224,7 +224,7 @@ def test_the_reliability_diagram_sets_what_is_promised_against_what_is_found(ima
         {"low": 0.2, "high": 0.4, "examples": 0, "confidence": None, "accuracy": None},
     ]
     evaluation = {"calibration": bins, "test_calibration_error": 0.105}
-    drawing, _ = ReliabilityDiagram().render(replace(images, evaluation=evaluation))
+    drawing, *_ = ReliabilityDiagram().render(replace(images, evaluation=evaluation))
     dots = {
         entry.get_label(): entry.get_offsets().tolist()
         for entry in drawing.figure.axes[0].collections
@@ -237,7 +237,7 @@ def test_the_reliability_diagram_sets_what_is_promised_against_what_is_found(ima
 
 
 def test_the_fitted_function_is_the_networks_answer_in_the_units_of_the_data(line: Subject) -> None:
-    drawing, _ = FittedFunction().render(line)
+    drawing, *_ = FittedFunction().render(line)
     assert [axes.get_ylabel() for axes in drawing.figure.axes] == ["threefold", "once"]
     curve = drawing.figure.axes[0].lines[0].get_xydata()
     np.testing.assert_allclose(curve[:, 1], 3 * curve[:, 0] + 10, rtol=1e-5)
@@ -245,7 +245,7 @@ def test_the_fitted_function_is_the_networks_answer_in_the_units_of_the_data(lin
 
 
 def test_predicted_values_stand_above_the_true_ones(line: Subject) -> None:
-    drawing, _ = PredictedVsTrue().render(line)
+    drawing, *_ = PredictedVsTrue().render(line)
     points = drawing.figure.axes[1].collections[0].get_offsets()
     np.testing.assert_allclose(points, np.stack([line.truth[:, 1], line.predictions[:, 1]], 1))
     assert drawing.figure.axes[0].get_xlim() == drawing.figure.axes[0].get_ylim()
@@ -253,13 +253,13 @@ def test_predicted_values_stand_above_the_true_ones(line: Subject) -> None:
 
 
 def test_learning_curves_of_numbers_are_judged_by_the_loss(line: Subject) -> None:
-    drawing, _ = LearningCurves().render(line)
+    drawing, *_ = LearningCurves().render(line)
     assert [axes.get_title(loc="left") for axes in drawing.figure.axes] == ["Loss", "Mean absolute error"]
     assert "validation loss reaches 0.4 at epoch 3 of 3" in drawing.caption
 
 
 def test_margins_are_not_called_probabilities(images: Subject, plane: Subject) -> None:
     margins = {**images.evaluation, "scores": "margins"}
-    drawing, _ = Examples().render(replace(images, evaluation=margins))
+    drawing, *_ = Examples().render(replace(images, evaluation=margins))
     assert "probability" not in drawing.caption
     assert not DecisionBoundary().applies(replace(plane, evaluation=margins))

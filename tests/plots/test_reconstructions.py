@@ -98,12 +98,12 @@ def test_the_picture_ends_below_a_layer_without_a_way_back(images: Subject) -> N
 
 
 def test_errors_are_told_layer_by_layer_and_rows_have_names(images: Subject) -> None:
-    drawing, _ = Reconstructions(count=4).render(replace(images, pretrained=(identity(36), dense(7, 36))))
+    drawing, *_ = Reconstructions(count=4).render(replace(images, pretrained=(identity(36), dense(7, 36))))
     assert "0.000 from layer 1" in drawing.caption
     assert [text.get_text() for text in drawing.figure.texts] == ["images", "layer 1", "layer 2"]
     assert drawing.alt.startswith("4 test images over 2 rows")
 
 
 def test_colours_stay_colours(colours: Subject) -> None:
-    drawing, _ = Reconstructions().render(replace(colours, pretrained=(identity(75),)))
+    drawing, *_ = Reconstructions().render(replace(colours, pretrained=(identity(75),)))
     assert drawing.figure.axes[0].images[0].get_array().shape[2] == 3
