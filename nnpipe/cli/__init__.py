@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from nnpipe.cli import export, gc, plan, report, reproduce, run, sample, specs, store, sweep, why
+from nnpipe.cli import export, gc, plan, predict, report, reproduce, run, sample, specs, store, sweep, why
 from nnpipe.errors import Interrupted, NnpipeError, SpecError
 
 DEBUG = "NNPIPE_DEBUG"
@@ -50,6 +50,7 @@ VERBS = (
     (plan.plan, COMPUTE, "nnpipe plan specs/digits.yaml --set train.epochs=3"),
     (reproduce.reproduce, COMPUTE, "nnpipe reproduce digits/latest"),
     (export.export, COMPUTE, "nnpipe export digits --format onnx --out digits.onnx"),
+    (predict.predict, COMPUTE, "nnpipe predict digits.onnx images/ --format csv"),
     (sample.sample, LOOK, "nnpipe sample digits-dbn --label 3 --out threes.png"),
     (store.ls, LOOK, "nnpipe ls"),
     (store.show, LOOK, "nnpipe show digits/latest"),

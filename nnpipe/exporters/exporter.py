@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from nnpipe.errors import DataError
 from nnpipe.spec import Part
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from torch import nn
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     # Scaled float32 inputs (batch, *input_shape) -> outputs (batch, units).
     Run = Callable[[np.ndarray], np.ndarray]
+
+
+DOCUMENT = frozenset({"architecture", "class_names", "input_shape", "scaling"})
 
 
 class Exporter(Part):
@@ -47,6 +51,20 @@ class Exporter(Part):
         architecture: the caller's own, where a file of weights is of a network with layers of the user's own.
         """
 
+    def recognises(self, path: Path) -> bool:
+        """Whether the file at ``path`` looks like one of this format, by its name and its first bytes."""
+        return path.suffix == PurePath(self.filename).suffix
+
+    @abstractmethod
+    def about(self, path: Path) -> Mapping[str, Any]:
+        """The model document in the file at ``path``, as ``nnpipe.models.network.save_document`` wrote it.
+
+        Nothing in the file is executed.
+
+        Raises:
+            DataError: it is damaged, has no such document, or would have something else read or run.
+        """
+
 
 def weights(network: Network) -> dict[str, np.ndarray]:
     """The tensors of ``network`` by name, on the CPU, in C order whatever their order in memory was."""
@@ -61,6 +79,27 @@ def document(network: Network) -> str:
     from nnpipe.store.canonical import canonical_json
 
     return canonical_json(save_document(network)).decode()
+
+
+def read_document(text: object, path: Path) -> dict[str, Any]:
+    """The model document that ``document`` wrote.
+
+    Raises:
+        DataError: it is none; ``path`` is the file where it was found, or was not.
+    """
+    try:
+        found = json.loads(text if isinstance(text, str) else "null")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not DOCUMENT.issubset(found):
+        raise DataError(
+            "the file does not say what network it holds",
+            where=str(path),
+            expected="a model document, as nnpipe writes it into its files: " + ", ".join(sorted(DOCUMENT)),
+            found="something else" if text else "none",
+            hint="nnpipe export REF --format F --out PATH writes one",
+        )
+    return found
 
 
 def computed_by(module: nn.Module) -> Run:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import Exporter, document
+from nnpipe.exporters.exporter import Exporter, document, read_document
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from nnpipe.exporters.exporter import Run
@@ -51,6 +52,16 @@ class KerasH5(Exporter):
     def load(self, path: Path, architecture: Model | None = None) -> Run | None:
         """None: Keras takes seconds to start and is configured once for a whole process, which is not ours alone."""
         return None
+
+    def recognises(self, path: Path) -> bool:
+        from nnpipe.store.hdf5 import read_attributes
+
+        return path.suffix == ".h5" and "model_config" in read_attributes(path)
+
+    def about(self, path: Path) -> Mapping[str, Any]:
+        from nnpipe.store.hdf5 import read_attributes
+
+        return read_document(read_attributes(path).get("nnpipe"), path)
 
 
 def _model_config(network: Network, layers: list[KerasLayer]) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+import json
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import Exporter
+from nnpipe.errors import DataError
+from nnpipe.exporters.exporter import Exporter, read_document
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -67,3 +70,22 @@ class Onnx(Exporter):
             return np.asarray(session.run(["output"], {"input": x})[0])
 
         return run
+
+    def about(self, path: Path) -> Mapping[str, Any]:
+        """The document. Files beside the model are never read: one that keeps weights in them is refused."""
+        import onnx
+
+        try:
+            model = onnx.load(path, load_external_data=False)
+        except Exception as error:  # protobuf's own, which has no types
+            raise DataError("not a readable ONNX file", where=str(path), found=str(error)) from error
+        outside = [weight.name for weight in model.graph.initializer if weight.external_data]
+        if outside:
+            raise DataError(
+                "the file keeps weights in other files, which are not read",
+                where=str(path),
+                expected="all weights inside",
+                found=f"{len(outside)} outside, {outside[0]!r} first",
+            )
+        entries = {entry.key: entry.value for entry in model.metadata_props}
+        return read_document("{" + ", ".join(f"{json.dumps(k)}: {v}" for k, v in entries.items()) + "}", path)

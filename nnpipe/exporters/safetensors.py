@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import Exporter, computed_by, document, weights
+from nnpipe.errors import DataError
+from nnpipe.exporters.exporter import Exporter, computed_by, document, read_document, weights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from nnpipe.exporters.exporter import Run
@@ -28,12 +32,23 @@ class Safetensors(Exporter):
         save_file(weights(network), path, metadata={"nnpipe": document(network)})
 
     def load(self, path: Path, architecture: Model | None = None) -> Run | None:
-        import json
-
-        from safetensors import safe_open
-
         from nnpipe.models.network import load_network
 
-        with safe_open(path, framework="numpy") as file:
+        with _opened(path) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            return computed_by(load_network(tensors, json.loads(file.metadata()["nnpipe"]), architecture))
+        return computed_by(load_network(tensors, self.about(path), architecture))
+
+    def about(self, path: Path) -> Mapping[str, Any]:
+        with _opened(path) as file:
+            return read_document((file.metadata() or {}).get("nnpipe"), path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except SafetensorError as error:
+        raise DataError("not a readable safetensors file", where=str(path), found=str(error)) from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from nnpipe.errors import DataError
 from nnpipe.exporters.exporter import Exporter, computed_by, document
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from nnpipe.exporters.exporter import Run
@@ -37,3 +39,12 @@ class TorchExport(Exporter):
         import torch
 
         return computed_by(torch.export.load(path).module())
+
+    def about(self, path: Path) -> Mapping[str, Any]:
+        raise DataError(
+            "a torch program is not opened: it may hold pickles and name any function to call",
+            where=str(path),
+            expected="a file that can't run anything",
+            found=path.name,
+            hint="onnx, safetensors and weights_h5 hold the same network; torch.export.load opens your own files",
+        )

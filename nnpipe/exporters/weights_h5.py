@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import Exporter, computed_by, document, weights
+from nnpipe.exporters.exporter import Exporter, computed_by, document, read_document, weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,13 +31,20 @@ class WeightsH5(Exporter):
         write_tree(path, Group({"nnpipe": document(network)}, groups=_nested(weights(network)).groups))
 
     def load(self, path: Path, architecture: Model | None = None) -> Run | None:
-        import json
-
         from nnpipe.models.network import load_network
         from nnpipe.store.hdf5 import read_tree
 
-        root = read_tree(path)
-        return computed_by(load_network(_flat(root), json.loads(str(root.attributes["nnpipe"])), architecture))
+        return computed_by(load_network(_flat(read_tree(path)), self.about(path), architecture))
+
+    def recognises(self, path: Path) -> bool:
+        from nnpipe.store.hdf5 import read_attributes
+
+        return path.suffix == ".h5" and "model_config" not in read_attributes(path)
+
+    def about(self, path: Path) -> Mapping[str, Any]:
+        from nnpipe.store.hdf5 import read_attributes
+
+        return read_document(read_attributes(path).get("nnpipe"), path)
 
 
 def _nested(tensors: Mapping[str, np.ndarray]) -> Group:

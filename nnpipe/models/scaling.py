@@ -20,10 +20,14 @@ Numbers = float | tuple[float, ...]  # one for all values of an example, or one 
 
 
 class Scaling(Part):
-    """What is subtracted from raw values, and what the difference is divided by; as it is by default: nothing."""
+    """What is subtracted from raw values, and what the difference is divided by; as it is by default: nothing.
+
+    range: the smallest and largest raw value that there can be, None where it is not known.
+    """
 
     offset: Numbers = 0.0
     scale: Numbers = 1.0
+    range: tuple[float, float] | None = None
 
     def apply(self, raw: np.ndarray) -> np.ndarray:
         """Raw examples, (n, ...) of any numeric dtype, as float32 inputs of a network."""
@@ -42,11 +46,11 @@ def resolve_scaling(kind: ScalingKind, attributes: Mapping[str, Any]) -> Scaling
     Raises:
         DataError: unit, and the range is not known.
     """
-    value_range = attributes.get("value_range")
+    value_range = tuple(attributes["value_range"]) if attributes.get("value_range") else None
     if kind == "standard":
-        return _standard(attributes["statistics"])
+        return _standard(attributes["statistics"]).model_copy(update={"range": value_range})
     if kind == "none" or (kind == "auto" and value_range is None):
-        return Scaling()
+        return Scaling(range=value_range)
     if value_range is None:
         raise DataError(
             "the range of the values is not known",
@@ -56,7 +60,7 @@ def resolve_scaling(kind: ScalingKind, attributes: Mapping[str, Any]) -> Scaling
             hint="scaling standard needs no range",
         )
     low, high = value_range
-    return Scaling(offset=low, scale=high - low if high > low else 1.0)
+    return Scaling(offset=low, scale=high - low if high > low else 1.0, range=value_range)
 
 
 def resolve_target_scaling(kind: TargetScalingKind, attributes: Mapping[str, Any], linear: bool) -> Scaling:

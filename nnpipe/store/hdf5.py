@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p
 
-from nnpipe.errors import CorruptionError
+from nnpipe.errors import CorruptionError, DataError
 from nnpipe.store.canonical import JSON
 
 
@@ -142,6 +143,10 @@ def _opened(path: Path) -> h5py.File:
         raise CorruptionError("not a readable HDF5 file", where=str(path), found=str(error)) from error
 
 
+DEEPEST = 32  # groups within groups, in files of others
+LARGEST_RATIO = 1032  # of deflate: no compressed data unpack to more than so many times their size
+
+
 @dataclass(frozen=True)
 class Group:
     """A group of an HDF5 tree to write: its attributes, data sets and groups, in order."""
@@ -167,33 +172,60 @@ def _write_group(target: h5py.Group, group: Group) -> None:
 
 
 def read_tree(path: Path) -> Group:
-    """The whole HDF5 file of nested groups at ``path``.
+    """The whole HDF5 file of nested groups at ``path``, somebody's own.
 
     Raises:
-        CorruptionError: it cannot be read, or leads out of the file.
+        DataError: it cannot be read, leads out of the file or round in circles, or claims more than it can hold.
     """
+    with _foreign(path) as file:
+        return _read_group(file, path, 0)
+
+
+def read_attributes(path: Path) -> Mapping[str, object]:
+    """The attributes of the root of the HDF5 file at ``path``. Raises as ``read_tree`` does."""
+    with _foreign(path) as file:
+        return dict(file.attrs)
+
+
+@contextmanager
+def _foreign(path: Path) -> Iterator[h5py.File]:
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise CorruptionError("not a readable HDF5 file", where=str(path), found=str(error)) from error
-    with file:
-        return _read_group(file, path)
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, ValueError, KeyError, MemoryError) as error:  # what h5py raises on damaged files
+        raise DataError("not a readable HDF5 file", where=str(path), found=str(error)) from error
 
 
-def _read_group(source: h5py.Group, path: Path) -> Group:
+def _read_group(source: h5py.Group, path: Path, depth: int) -> Group:
+    if depth > DEEPEST:
+        raise DataError("groups within groups without an end", where=f"{path}:{source.name}")
     members = {name: _own_member(source, name, path) for name in source}
     return Group(
         dict(source.attrs),
         {name: np.asarray(member[()]) for name, member in members.items() if isinstance(member, h5py.Dataset)},
-        {name: _read_group(member, path) for name, member in members.items() if isinstance(member, h5py.Group)},
+        {
+            name: _read_group(member, path, depth + 1)
+            for name, member in members.items()
+            if isinstance(member, h5py.Group)
+        },
     )
 
 
 def _own_member(group: h5py.Group, name: str, path: Path) -> object:
     """A member of a group; what leads out of the file, and could read what it should not, is refused."""
+    where = f"{path}:{group.name.rstrip('/')}/{name}"
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise CorruptionError("not a data set of this file", where=f"{path}:{name}")
+        raise DataError("not a data set of this file", where=where)
     found = group[name]
-    if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
-        raise CorruptionError("not a data set of this file", where=f"{path}:{name}")
+    if isinstance(found, h5py.Dataset):
+        if found.is_virtual or found.external:
+            raise DataError("not a data set of this file", where=where)
+        most = path.stat().st_size * LARGEST_RATIO
+        if found.nbytes > most:
+            raise DataError(
+                "a data set that claims more than the file can hold",
+                where=where,
+                expected=f"at most {most} bytes",
+                found=f"shape {found.shape}, {found.nbytes} bytes",
+            )
     return found

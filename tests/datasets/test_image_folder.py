@@ -65,7 +65,7 @@ def test_a_tested_class_that_is_not_trained_is_refused_with_the_nearest_name(tmp
 def test_an_image_of_another_size_is_refused_by_name_unless_a_size_is_given(tmp_path: Path) -> None:
     put(tmp_path / "a" / "1.png")
     put(tmp_path / "b" / "odd.png", (6, 7))
-    with pytest.raises(DataError, match=r"odd\.png: images are of different sizes\n.*\n.*height 6 and width 7"):
+    with pytest.raises(DataError, match=r"odd\.png: an image of another size\n.*\n.*height 6 and width 7"):
         all_of(ImageFolder(path=".").open(tmp_path, 0))
     opened = ImageFolder(path=".", size=(2, 3)).open(tmp_path, 0)
     assert all_of(opened)[0].shape == (2, 1, 2, 3)

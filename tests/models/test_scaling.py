@@ -22,14 +22,14 @@ POINTS: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("kind", "attributes", "scaling"),
     [
-        ("auto", BYTES, Scaling(offset=0, scale=255)),
-        ("unit", BYTES, Scaling(offset=0, scale=255)),
-        ("standard", BYTES, Scaling(offset=40, scale=80)),
-        ("none", BYTES, Scaling()),
+        ("auto", BYTES, Scaling(offset=0, scale=255, range=(0, 255))),
+        ("unit", BYTES, Scaling(offset=0, scale=255, range=(0, 255))),
+        ("standard", BYTES, Scaling(offset=40, scale=80, range=(0, 255))),
+        ("none", BYTES, Scaling(range=(0, 255))),
         ("auto", POINTS, Scaling()),
         ("standard", POINTS, Scaling(offset=(1.0, -2.0), scale=(2.0, 1.0))),
-        ("unit", {"value_range": [-1, 3]}, Scaling(offset=-1, scale=4)),
-        ("unit", {"value_range": [5, 5]}, Scaling(offset=5, scale=1)),
+        ("unit", {"value_range": [-1, 3]}, Scaling(offset=-1, scale=4, range=(-1, 3))),
+        ("unit", {"value_range": [5, 5]}, Scaling(offset=5, scale=1, range=(5, 5))),
         ("standard", {"statistics": {"mean": 3.0, "std": 0.0}}, Scaling(offset=3, scale=1)),
     ],
 )

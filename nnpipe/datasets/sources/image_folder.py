@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from nnpipe.datasets.image_files import SUFFIXES, image_size, read_image
 from nnpipe.datasets.paths import existing
 from nnpipe.datasets.sources.source import Block, Description, Opened, Source, block_rows
 from nnpipe.errors import DataError, nearest
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL import Image
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 Side = Annotated[int, Field(ge=1)]
 Listing = dict[str, list[Path]]  # class -> its images
 
@@ -37,7 +34,7 @@ class ImageFolder(Source):
 
     def describe(self, root: Path) -> Description:
         listing = self._listings(root)["train"]
-        height, width = self.size or _size(next(iter(listing.values()))[0])
+        height, width = self.size or image_size(next(iter(listing.values()))[0])
         return Description((self.channels, height, width), len(listing))
 
     def files(self, root: Path) -> list[Path]:
@@ -48,7 +45,7 @@ class ImageFolder(Source):
 
         listings = self._listings(root)
         names = tuple(listings["train"])
-        size = self.size or _size(listings["train"][names[0]][0])
+        size = self.size or image_size(listings["train"][names[0]][0])
         shape = (self.channels, *size)
 
         def blocks(split: str, first: int = 0) -> Iterator[Block]:
@@ -81,28 +78,8 @@ class ImageFolder(Source):
         return listings
 
     def _read(self, path: Path, size: tuple[int, int]) -> np.ndarray:
-        """One image as uint8, (channels, height, width)."""
-        import numpy as np
-        from PIL import Image
-
-        with _opened(path) as image:
-            if image.mode.startswith(("I", "F")):
-                # Pillow would cut its values off at 255 without a word.
-                raise DataError(
-                    "an image of more than 8 bits", where=str(path), expected="8 bits a channel", found=image.mode
-                )
-            pixels = image.convert("L" if self.channels == 1 else "RGB")
-        if self.size is not None:
-            pixels = pixels.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        elif (pixels.height, pixels.width) != size:
-            raise DataError(
-                "images are of different sizes",
-                where=str(path),
-                expected=f"height {size[0]} and width {size[1]}, as the first image",
-                found=f"height {pixels.height} and width {pixels.width}",
-                hint="give the source a size, [height, width], to resize them all",
-            )
-        return np.asarray(pixels, np.uint8).reshape(*size, self.channels).transpose(2, 0, 1)
+        hint = "give the source a size, [height, width], to resize them all"
+        return read_image(path, (self.channels, *size), resize=self.size is not None, hint=hint)
 
 
 def _classes(folder: Path) -> Listing:
@@ -133,23 +110,3 @@ def _folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError("not a folder", where=str(folder), expected="a folder with one folder of images a class")
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Height and width, from the header of an image."""
-    with _opened(path) as image:
-        return image.height, image.width
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            yield image
-    except DataError:
-        raise
-    # What the decoders of Pillow raise on damaged images; a broken PNG is a SyntaxError.
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise DataError("an image cannot be read", where=str(path), expected="an image", found=str(error)) from error
