@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nnpipe.api import execute, plan, read_spec, run
+    from nnpipe.api import execute, load_model, plan, read_spec, run
     from nnpipe.errors import (
         CorruptionError,
         DataError,
@@ -48,6 +48,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "execute",
+    "load_model",
     "plan",
     "read_spec",
     "run",
@@ -60,7 +61,7 @@ _MODULES = {
     "Run": "nnpipe.pipeline.run",
     "Spec": "nnpipe.pipeline.spec",
     **dict.fromkeys(("Sweep", "sweep"), "nnpipe.sweeps.sweep"),
-    **dict.fromkeys(("execute", "plan", "read_spec", "run"), "nnpipe.api"),
+    **dict.fromkeys(("execute", "load_model", "plan", "read_spec", "run"), "nnpipe.api"),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error") or name == "Interrupted"), "nnpipe.errors"),
 }
 

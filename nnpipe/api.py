@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nnpipe.pipeline.plan import Plan
     from nnpipe.pipeline.run import Run
     from nnpipe.pipeline.spec import Spec
+    from nnpipe.prediction.model import TrainedModel
     from nnpipe.spec.document import Document
     from nnpipe.stages.work import Observer
     from nnpipe.store.store import Store
@@ -94,6 +95,26 @@ def plan(
 
     checked, folder = _read(spec, set, root)
     return make_plan(checked, open_store(store), folder, until=until, force=list(force))
+
+
+def load_model(model: str | os.PathLike[str], *, store: str | os.PathLike[str] | None = None) -> TrainedModel:
+    """A trained network to be asked: a file that was exported, or what a store calls so.
+
+    >>> load_model("digits/latest").predict(images)  # (n, classes) probabilities, of raw values
+
+    model: a path, or a ref, a run or an artifact id of ``store``, by default ``$NNPIPE_STORE`` or else ``artifacts``.
+
+    Raises:
+        UsageError: there is no such file, ref or format.
+        DataError: the file is damaged, or would run something.
+    """
+    if Path(model).is_file():
+        from nnpipe.prediction.model import open_model
+
+        return open_model(Path(model))
+    from nnpipe.pipeline.trained import stored_model
+
+    return stored_model(open_store(store), os.fspath(model))
 
 
 def execute(

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nnpipe.cli.options import DEFAULT_STORE, Ref, StoreFolder
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
-
-if TYPE_CHECKING:
-    from nnpipe.store.artifact import Artifact
 
 
 def export(
@@ -26,11 +23,10 @@ def export(
 ) -> None:
     """Write a trained network to a file in another format."""
     from nnpipe.exporters import find_exporter
-    from nnpipe.pipeline.run import resolve
+    from nnpipe.pipeline.trained import model_artifact
 
-    opened = existing_store(store)
-    model = opened.artifact(resolve(opened, ref))
-    _check(model, ref, out, overwrite=overwrite)
+    model = model_artifact(existing_store(store), ref)
+    check_place(out, overwrite=overwrite)
     chosen = find_exporter(kind)
 
     from nnpipe.models.network import load_network
@@ -42,13 +38,6 @@ def export(
         chosen.write(network, made)
         os.replace(made, out)
     print(out)
-
-
-def _check(model: Artifact, ref: str, out: Path, *, overwrite: bool) -> None:
-    if "model.safetensors" not in model.manifest.files:
-        found = f"an artifact of {model.manifest.stage}"
-        raise UsageError(f"{ref} is not a network", expected="an artifact of finetune", found=found)
-    check_place(out, overwrite=overwrite)
 
 
 def check_place(out: Path, *, overwrite: bool) -> None:

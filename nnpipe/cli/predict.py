@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import typer
 
 from nnpipe.cli.options import DEFAULT_STORE, StoreFolder
-from nnpipe.errors import UsageError
+from nnpipe.cli.store import existing_store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,29 +50,23 @@ def predict(
 ) -> None:
     """Ask a trained network about new examples."""
     from nnpipe.prediction.inputs import Reading
-    from nnpipe.prediction.model import open_model
 
-    network = open_model(_file(model, store))
+    network = _opened(model, store)
     reading = Reading(network.input_shape, network.scaling, array, resize, batch)
     predicted = ((block.names, network.predict(block.values)) for block in reading.blocks(examples))
     writers = {"table": _table, "csv": _csv, "json": _json}
     writers[format_](network, predicted, sys.stdout)
 
 
-def _file(model: str, store: Path) -> Path:
-    """The file that ``model`` means: itself, or the one in the artifact of that name."""
-    path = Path(model)
-    if path.is_file():
-        return path
-    from nnpipe.cli.store import existing_store
-    from nnpipe.pipeline.run import resolve
+def _opened(model: str, store: Path) -> TrainedModel:
+    """A file, or what the store calls so."""
+    if Path(model).is_file():
+        from nnpipe.prediction.model import open_model
 
-    opened = existing_store(store)
-    artifact = opened.artifact(resolve(opened, model))
-    if "model.safetensors" not in artifact.manifest.files:
-        found = f"an artifact of {artifact.manifest.stage}"
-        raise UsageError(f"{model} is not a network", expected="an artifact of finetune", found=found)
-    return artifact.path("model.safetensors")
+        return open_model(Path(model))
+    from nnpipe.pipeline.trained import stored_model
+
+    return stored_model(existing_store(store), model)
 
 
 def _table(network: TrainedModel, predicted: Predicted, out: TextIO) -> None:

@@ -192,40 +192,40 @@ def _foreign(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
+    except CorruptionError as error:  # of no store of ours
+        raise DataError(error.what, where=error.where, expected=error.expected, found=error.found) from error
     except (OSError, RuntimeError, ValueError, KeyError, MemoryError) as error:  # what h5py raises on damaged files
         raise DataError("not a readable HDF5 file", where=str(path), found=str(error)) from error
 
 
 def _read_group(source: h5py.Group, path: Path, depth: int) -> Group:
     if depth > DEEPEST:
-        raise DataError("groups within groups without an end", where=f"{path}:{source.name}")
+        raise CorruptionError("groups within groups without an end", where=f"{path}:{source.name}")
     members = {name: _own_member(source, name, path) for name in source}
     return Group(
         dict(source.attrs),
-        {name: np.asarray(member[()]) for name, member in members.items() if isinstance(member, h5py.Dataset)},
-        {
-            name: _read_group(member, path, depth + 1)
-            for name, member in members.items()
-            if isinstance(member, h5py.Group)
-        },
+        {name: _whole(member, path) for name, member in members.items() if isinstance(member, h5py.Dataset)},
+        {name: _read_group(m, path, depth + 1) for name, m in members.items() if isinstance(m, h5py.Group)},
     )
+
+
+def _whole(data: h5py.Dataset, path: Path) -> np.ndarray:
+    most = path.stat().st_size * LARGEST_RATIO
+    if data.nbytes > most:
+        raise CorruptionError(
+            "a data set that claims more than the file can hold",
+            where=f"{path}:{data.name}",
+            expected=f"at most {most} bytes",
+            found=f"shape {data.shape}, {data.nbytes} bytes",
+        )
+    return np.asarray(data[()])
 
 
 def _own_member(group: h5py.Group, name: str, path: Path) -> object:
     """A member of a group; what leads out of the file, and could read what it should not, is refused."""
-    where = f"{path}:{group.name.rstrip('/')}/{name}"
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise DataError("not a data set of this file", where=where)
+        raise CorruptionError("not a data set of this file", where=f"{path}:{name}")
     found = group[name]
-    if isinstance(found, h5py.Dataset):
-        if found.is_virtual or found.external:
-            raise DataError("not a data set of this file", where=where)
-        most = path.stat().st_size * LARGEST_RATIO
-        if found.nbytes > most:
-            raise DataError(
-                "a data set that claims more than the file can hold",
-                where=where,
-                expected=f"at most {most} bytes",
-                found=f"shape {found.shape}, {found.nbytes} bytes",
-            )
+    if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
+        raise CorruptionError("not a data set of this file", where=f"{path}:{name}")
     return found

@@ -73,7 +73,7 @@ def test_onnx_is_one_valid_file_with_a_batch_of_any_size(exported: Path) -> None
 def test_onnx_says_how_to_scale_and_what_the_classes_are_called(exported: Path, document: dict[str, Any]) -> None:
     model = onnx.load(exported / "convnet" / "model.onnx")
     assert {entry.key: json.loads(entry.value) for entry in model.metadata_props} == document
-    assert document["scaling"] == {"offset": 0.25, "scale": 255.0}
+    assert document["scaling"] == {"offset": 0.25, "scale": 255.0, "range": None}
 
 
 def test_torch_export_runs_where_there_is_no_nnpipe(exported: Path, networks: dict[str, Network]) -> None:
