@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from nnpipe.cli import export, gc, plan, predict, report, reproduce, run, sample, specs, store, sweep, why
+from nnpipe.cli import export, gc, plan, predict, report, reproduce, run, sample, serve, specs, store, sweep, why
 from nnpipe.errors import Interrupted, NnpipeError, SpecError
 
 DEBUG = "NNPIPE_DEBUG"
@@ -51,6 +51,7 @@ VERBS = (
     (reproduce.reproduce, COMPUTE, "nnpipe reproduce digits/latest"),
     (export.export, COMPUTE, "nnpipe export digits --format onnx --out digits.onnx"),
     (predict.predict, COMPUTE, "nnpipe predict digits.onnx images/ --format csv"),
+    (serve.serve, COMPUTE, "nnpipe serve digits/latest --port 8000"),
     (sample.sample, LOOK, "nnpipe sample digits-dbn --label 3 --out threes.png"),
     (store.ls, LOOK, "nnpipe ls"),
     (store.show, LOOK, "nnpipe show digits/latest"),

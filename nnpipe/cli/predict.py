@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     Predicted = Iterator[tuple[list[str], np.ndarray]]
 
 Format = Literal["table", "csv", "json"]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="REF|FILE",
+        help="A ref, a run, an artifact id, or a file that nnpipe export wrote: .onnx, .safetensors, .h5.",
+        show_default=False,
+    ),
+]
 MOST_SHOWN = 3  # classes of a row of the table
 
 
 def predict(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="REF|FILE",
-            help="A ref, a run, an artifact id, or a file that nnpipe export wrote: .onnx, .safetensors, .h5.",
-            show_default=False,
-        ),
-    ],
+    model: ModelName,
     examples: Annotated[
         Path,
         typer.Argument(
@@ -51,14 +52,14 @@ def predict(
     """Ask a trained network about new examples."""
     from nnpipe.prediction.inputs import Reading
 
-    network = _opened(model, store)
+    network = opened_model(model, store)
     reading = Reading(network.input_shape, network.scaling, array, resize, batch)
     predicted = ((block.names, network.predict(block.values)) for block in reading.blocks(examples))
     writers = {"table": _table, "csv": _csv, "json": _json}
     writers[format_](network, predicted, sys.stdout)
 
 
-def _opened(model: str, store: Path) -> TrainedModel:
+def opened_model(model: str, store: Path) -> TrainedModel:
     """A file, or what the store calls so."""
     if Path(model).is_file():
         from nnpipe.prediction.model import open_model
@@ -115,14 +116,6 @@ def _json(network: TrainedModel, predicted: Predicted, out: TextIO) -> None:
     between = ""
     for names, scores in predicted:
         for name, row in zip(names, scores, strict=True):
-            print(f"{between}{json.dumps(told(network, name, row), ensure_ascii=False)}", end="", file=out)
+            print(f"{between}{json.dumps({'input': name, **network.told(row)}, ensure_ascii=False)}", end="", file=out)
             between = ",\n"
     print("\n]}", file=out)
-
-
-def told(network: TrainedModel, name: str, row: np.ndarray) -> dict[str, Any]:
-    """One answer as JSON: ``input``, ``class`` and ``probabilities`` or ``values``, by name."""
-    numbers = {column: round(float(value), 8) for column, value in zip(network.names, row, strict=True)}
-    if not network.classes:
-        return {"input": name, "values": numbers}
-    return {"input": name, "class": network.names[int(network.classify(row[None])[0])], "probabilities": numbers}

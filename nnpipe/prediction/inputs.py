@@ -22,6 +22,8 @@ Item = TypeVar("Item")
 ARRAY_FILES = (".npz", ".h5", ".hdf5", ".zarr")
 USUAL_NAMES = ("X_test", "X", "images", "x_test", "x")  # of the array of examples, where a file has several
 
+BYTES = (0.0, 255.0)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -64,21 +66,35 @@ class Reading:
         else:
             first = 0
             for block in self._arrays(path):
-                yield Block([str(row) for row in range(first, first + len(block))], self._fitted(block, path, first))
+                yield Block(
+                    [str(row) for row in range(first, first + len(block))], self.fitted(block, str(path), first)
+                )
                 first += len(block)
 
     def _images(self, paths: Iterable[Path], folder: Path) -> Iterator[Block]:
-        if len(self.shape) != 3 or self.shape[0] not in (1, 3):
-            raise DataError("the network does not read images", expected=_words(self.shape), found="image files")
-        shape = (self.shape[0], self.shape[1], self.shape[2])
-        low, high = self.scaling.range or (0.0, 255.0)
+        shape = self.image_shape()
         for group in _grouped(paths, self.rows):
             images = np.stack(
                 [read_image(p, shape, resize=self.resize, hint="--resize brings it to this size") for p in group]
             )
-            if (low, high) != (0.0, 255.0):
-                images = (low + images / np.float32(255) * np.float32(high - low)).astype(np.float32)
-            yield Block([str(path.relative_to(folder)) for path in group], images)
+            yield Block([str(path.relative_to(folder)) for path in group], self.stretched(images))
+
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the images that the network reads.
+
+        Raises:
+            DataError: it reads none.
+        """
+        if len(self.shape) != 3 or self.shape[0] not in (1, 3):
+            raise DataError("the network does not read images", expected=_words(self.shape), found="an image")
+        return self.shape[0], self.shape[1], self.shape[2]
+
+    def stretched(self, images: np.ndarray) -> np.ndarray:
+        """Images of bytes in the range of the values that the network learnt from."""
+        low, high = self.scaling.range or BYTES
+        if (low, high) == BYTES:
+            return images
+        return (low + images / np.float32(255) * np.float32(high - low)).astype(np.float32)
 
     def _table(self, path: Path) -> Iterator[Block]:
         """Rows of numbers; a first row that is none is a header."""
@@ -91,7 +107,9 @@ class Reading:
                 first = 0
                 for group in _grouped(whole, self.rows):
                     values = np.stack([self._row(row, path, number) for number, row in group])
-                    yield Block([str(first + place) for place in range(len(group))], self._fitted(values, path, first))
+                    yield Block(
+                        [str(first + place) for place in range(len(group))], self.fitted(values, str(path), first)
+                    )
                     first += len(group)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError("the table cannot be read", where=str(path), found=str(error)) from error
@@ -151,11 +169,11 @@ class Reading:
             )
         return chosen
 
-    def _fitted(self, block: np.ndarray, path: Path, first: int) -> np.ndarray:
+    def fitted(self, block: np.ndarray, where: str, first: int = 0) -> np.ndarray:
         """(n, *shape), from flattened examples too, from those without an axis of channels or with it last."""
         from nnpipe.datasets.examples import checked_examples
 
-        checked = checked_examples(block, str(path), first)
+        checked = checked_examples(block, where, first)
         own = checked.shape[1:]
         if own == self.shape:
             return checked
@@ -164,7 +182,7 @@ class Reading:
         if own == (math.prod(self.shape),) or (1, *own) == self.shape:
             return checked.reshape(len(checked), *self.shape)
         raise DataError(
-            "examples of another shape", where=str(path), expected=_words(self.shape), found=f"shape (n, {_tuple(own)})"
+            "examples of another shape", where=where, expected=_words(self.shape), found=f"shape (n, {_tuple(own)})"
         )
 
 

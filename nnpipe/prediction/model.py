@@ -62,6 +62,13 @@ class TrainedModel:
 
         return np.asarray(scores.argmax(axis=1))
 
+    def told(self, scores: np.ndarray) -> dict[str, Any]:
+        """One row of what ``predict`` gave as JSON: ``class`` and ``probabilities``, or ``values``, by name."""
+        numbers = {name: round(float(value), 8) for name, value in zip(self.names, scores, strict=True)}
+        if not self.classes:
+            return {"values": numbers}
+        return {"class": self.names[int(self.classify(scores[None])[0])], "probabilities": numbers}
+
 
 def open_model(path: Path, architecture: Model | None = None) -> TrainedModel:
     """The trained network in the file at ``path``, whichever format of ``nnpipe export`` it is in.
