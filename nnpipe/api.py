@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Engine = Literal["prefect", "local"]
 Device = Literal["auto", "cpu", "cuda"]
+Log = Literal["tensorboard", "none"]
 
 STORE = "artifacts"
 STORE_VARIABLE = "NNPIPE_STORE"
@@ -50,6 +51,7 @@ def run(
     device: Device = "auto",
     threads: int | None = None,
     checkpoint_every: float = 30.0,
+    log: Log | None = None,
     observer: Observer | None = None,
     root: str | os.PathLike[str] | None = None,
 ) -> Run:
@@ -66,6 +68,7 @@ def run(
         device=device,
         threads=threads,
         checkpoint_every=checkpoint_every,
+        log=log,
         observer=observer,
     )
 
@@ -124,6 +127,7 @@ def execute(
     device: Device = "auto",
     threads: int | None = None,
     checkpoint_every: float = 30.0,
+    log: Log | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """Carry out a plan.
@@ -133,10 +137,12 @@ def execute(
 
     threads: for torch on a CPU; None leaves it to torch.
     checkpoint_every: seconds between checkpoints of a stage under way.
+    log: ``tensorboard`` writes event files of this run, ``none`` writes none; None leaves it to the spec.
     observer: is told how stages come along.
 
     Raises:
         NnpipeError: a stage failed.
+        UsageError: event files are wanted, and the package tensorboard is not there.
         Interrupted: it was asked to stop; the same call goes on from there.
     """
     from nnpipe.pipeline.execute import Execution
@@ -144,8 +150,10 @@ def execute(
 
     known("device", device, ("auto", "cpu", "cuda"))
     known("engine", engine, ("prefect", "local"))
+    if log is not None:
+        known("log", log, ("tensorboard", "none"))
     carry_out = engine_named("local" if plan.nothing_to_do else engine)
-    execution = Execution(plan, Runtime(device, threads, checkpoint_every), observer)
+    execution = Execution(plan, Runtime(device, threads, checkpoint_every, log), observer)
     with stopped_by_signals(execution.stopping):
         try:
             return carry_out(execution)

@@ -23,7 +23,6 @@ from nnpipe.cli.progress import UNTOLD, epoch_line, waiting_line
 from nnpipe.cli.text import clock, duration, measure
 
 if TYPE_CHECKING:
-    from nnpipe.pipeline.graph import Stage
     from nnpipe.pipeline.plan import Plan
 
 MARKS = {"pending": ("·", "dim"), "reused": ("✓", "dim"), "interrupted": ("‖", "yellow"), "failed": ("✗", "red")}
@@ -70,7 +69,7 @@ class Tree:
     def __init__(self, plan: Plan, console: Console) -> None:
         self._lock, self._console = Lock(), console
         self._rows = {
-            planned.stage.name: Row(_epochs(planned.stage), None if planned.status == "resume" else 1)
+            planned.stage.name: Row(planned.stage.epochs, None if planned.status == "resume" else 1)
             for planned in plan.stages
         }
         self._width = max(map(len, self._rows))
@@ -151,12 +150,6 @@ class Tree:
         line = Table.grid(padding=(0, 1))
         line.add_row("  ", Text(before, no_wrap=True), bar, Text(after, no_wrap=True))
         return line
-
-
-def _epochs(stage: Stage) -> int:
-    """How many epochs a stage will learn, from its part of the spec; 0 if it does not learn."""
-    config = stage.config
-    return int(getattr(config, "epochs", 0) or getattr(getattr(config, "train", None), "epochs", 0))
 
 
 def _measures(row: Row) -> Text:

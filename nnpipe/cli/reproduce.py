@@ -214,4 +214,4 @@ def _carry_out(plan: Plan, device: Literal["cpu", "auto"], *, threads: int | Non
     from nnpipe.cli.progress import watching
 
     with watching(plan, sys.stderr, quiet=quiet) as observer:
-        return api.execute(plan, engine="local", device=device, threads=threads, observer=observer)
+        return api.execute(plan, engine="local", device=device, threads=threads, log="none", observer=observer)

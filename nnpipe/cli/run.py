@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnpipe.api import Device, Engine
+from nnpipe.api import Device, Engine, Log
 from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile, StoreFolder, Until
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ def run(
         int | None, typer.Option(min=1, metavar="N", help="Threads of torch on a CPU.", show_default=False)
     ] = None,
     checkpoint_every: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between checkpoints.")] = 30.0,
+    log: Annotated[
+        Log | None,
+        typer.Option(help="Write TensorBoard event files, or none; as the spec says if left out.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -42,6 +46,7 @@ def run(
             device=device,
             threads=threads,
             checkpoint_every=checkpoint_every,
+            log=log,
             observer=observer,
         )
     if as_json:
@@ -52,6 +57,7 @@ def run(
 
 def _outcome(run: Run) -> list[str]:
     from nnpipe.cli.text import duration, measures
+    from nnpipe.pipeline.tensorboard import event_folder
 
     statuses = [stage.status for stage in run.stages]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
@@ -60,4 +66,7 @@ def _outcome(run: Run) -> list[str]:
         lines.append(measures(run.headline))
     if run.report:
         lines.append(f"report {run.report}")
+    events = event_folder(run.store, run.run)
+    if events.is_dir():
+        lines.append(f"tensorboard --logdir {events.parent}")
     return lines

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nnpipe.errors import CorruptionError, Interrupted, NnpipeError, StageError
 from nnpipe.pipeline.graph import Stage
@@ -23,13 +23,16 @@ from nnpipe.pipeline.plan import Plan, input_contents
 from nnpipe.pipeline.recipe import recipe, recipe_key
 from nnpipe.pipeline.run import Run, StageResult
 from nnpipe.pipeline.runtime import Runtime, environment
-from nnpipe.stages.work import Observer, Silent, Work
+from nnpipe.stages.work import Audience, Observer, Silent, Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.durable import no_room
 from nnpipe.store.lease import Lease
 from nnpipe.store.store import Record
+
+if TYPE_CHECKING:
+    from nnpipe.pipeline.tensorboard import EventFiles
 
 
 class Execution:
@@ -58,6 +61,9 @@ class Execution:
         self._traceback: str | None = None
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
+        self._events = self._event_files()
+        if self._events:
+            self.observer = Audience(self.observer, self._events)
         plan.store.prepare()
         # A run that only looks things up is over before anything could be collected under its feet.
         self._lease = None if plan.nothing_to_do else Lease(plan.store, self.name)
@@ -124,6 +130,8 @@ class Execution:
             if ref not in plan.store.refs or plan.store.refs[ref] != model:
                 plan.store.refs[ref] = model
         plan.store.remember()
+        if self._events:
+            self._events.close()
         if self._lease:
             self._lease.release()
         return run
@@ -232,6 +240,14 @@ class Execution:
         return f"run {self.name}, process {os.getpid()} on {platform.node()}"
 
     # -- what came out ---------------------------------------------------------------------------------------
+
+    def _event_files(self) -> EventFiles | None:
+        wished = None if self.plan.nothing_to_do else self.plan.spec.log
+        if (self.runtime.log or wished) != "tensorboard":
+            return None
+        from nnpipe.pipeline.tensorboard import EventFiles, event_folder
+
+        return EventFiles(event_folder(self.plan.store, self.name), self._artifact)
 
     def _summary(self, stage: str) -> dict[str, JSON]:
         return self._artifact(stage).summary if stage in self._records else {}

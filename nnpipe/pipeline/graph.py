@@ -38,6 +38,11 @@ class Stage:
     source: Source | None = None
     given: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs it will learn at most; 0 if it does not learn."""
+        return int(getattr(self.config, "epochs", 0) or getattr(getattr(self.config, "train", None), "epochs", 0))
+
 
 def stages_of(spec: Spec) -> list[Stage]:
     """The stages of a spec, each after the stages whose artifacts it reads."""
@@ -124,9 +129,9 @@ def _seed(seed: int, name: str) -> int:
 
 
 def _shown(spec: Spec) -> dict[str, object]:
-    """The spec as a report shows it: without the format of the data, or another format would mean another report."""
+    """The spec as a report shows it: without the format of the data and the log, which would mean another report."""
     whole = spec.model_dump(mode="json")
-    del whole["data"]["format"]
+    del whole["data"]["format"], whole["log"]
     return whole
 
 

@@ -23,11 +23,13 @@ class Runtime:
     device: ``auto`` takes a GPU where there is one.
     threads: for torch on a CPU; None leaves it to torch.
     checkpoint_interval: seconds between checkpoints of a stage under way.
+    log: None leaves it to the spec, whose wish counts for runs that compute something.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = None
     checkpoint_interval: float = 30.0
+    log: Literal["tensorboard", "none"] | None = None
 
     def resolve_device(self) -> str:
         """``cpu`` or ``cuda``. Imports torch."""

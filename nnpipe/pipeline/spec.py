@@ -53,6 +53,9 @@ class Spec(Part):
     export: tuple[Annotated[AnyExporter, Shorthand()], ...] = Field(
         (), description="Formats that the trained network leaves in.", validate_default=False
     )
+    log: Literal["tensorboard"] | None = Field(
+        None, description="tensorboard: event files of every run. Part of no recipe: it changes no result."
+    )
 
     @model_validator(mode="after")
     def _check_parts_against_each_other(self, info: ValidationInfo) -> Spec:

@@ -42,6 +42,33 @@ class Silent:
     def finished(self, stage: str, status: str, seconds: float) -> None: ...
 
 
+class Audience:
+    """Several observers that are told the same, one after another."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def started(self, stage: str) -> None:
+        for observer in self._observers:
+            observer.started(stage)
+
+    def epoch(self, stage: str, record: Mapping[str, float], epochs: int) -> None:
+        for observer in self._observers:
+            observer.epoch(stage, record, epochs)
+
+    def advanced(self, stage: str, done: int, total: int, measures: Mapping[str, float]) -> None:
+        for observer in self._observers:
+            observer.advanced(stage, done, total, measures)
+
+    def waiting(self, stage: str, owner: str) -> None:
+        for observer in self._observers:
+            observer.waiting(stage, owner)
+
+    def finished(self, stage: str, status: str, seconds: float) -> None:
+        for observer in self._observers:
+            observer.finished(stage, status, seconds)
+
+
 @dataclass
 class Work:
     """One execution of one stage; also what its training loop watches (``nnpipe.training.watch.Watch``).

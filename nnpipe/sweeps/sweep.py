@@ -206,7 +206,7 @@ def _plan(family: Family, store: Store, answers: list[Answer], metrics: tuple[st
     config = SweepReport(
         name=family.name,
         description=family.members[0].spec.description,
-        spec=family.document,
+        spec={key: value for key, value in family.document.items() if key != "log"},  # part of no recipe
         axes=family.axes,
         runs=tuple(Outcome(values=tuple(m.values[axis] for axis in family.axes), failed=a.error) for m, a in outcomes),
         metrics=metrics,
