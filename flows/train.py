@@ -23,6 +23,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.artifacts import Artifacts
 from flows.server import WITHOUT, prefect_api
 from nnpipe.errors import Interrupted, NnpipeError, StageError
 
@@ -104,9 +105,14 @@ class Training:
         self.execution = execution
         self._errors: list[BaseException] = []
         self._run: Run | None = None
+        self._shown = Artifacts(execution)
 
     def carry_out(self) -> State:
         """Run every stage as a task; the state that the flow ends in. The run is recorded."""
+        with self._shown.written():
+            return self._carry_out()
+
+    def _carry_out(self) -> State:
         futures: dict[str, PrefectFuture[Any]] = {}
         try:
             for planned in self.execution.plan.stages:
@@ -144,7 +150,9 @@ class Training:
         def stage(inputs: dict[str, Any]) -> State:
             """``inputs``: the stage's word for an input -> the result of the stage that made it, as a dict."""
             try:
-                return _state(self.execution.execute(name))
+                result = self.execution.execute(name)
+                self._shown.made(result)
+                return _state(result)
             except Interrupted as error:
                 self._errors.append(error)
                 return Cancelled(message=str(error))
@@ -168,6 +176,7 @@ class Training:
         except Exception as unrecorded:
             self._errors.append(unrecorded)
             return Failed(message=str(unrecorded))
+        self._shown.over(self._run)
         if error is None:
             return Completed(message=_words(self._run))
         return (Cancelled if isinstance(error, Interrupted) else Failed)(message=str(error))

@@ -100,6 +100,11 @@ class Execution:
         self.observer.finished(name, status, seconds)
         return self.results[name]
 
+    def artifact(self, stage: str) -> Artifact:
+        """The artifact of a stage that was executed, and how it came about."""
+        record = self._records[stage]
+        return self.plan.store.artifact(record.artifact, record.made)
+
     def finish(self, error: BaseException | None = None) -> Run:
         """Record the run, move ``NAME/latest`` to its model if that is wanted and all went well; what came out."""
         plan = self.plan
@@ -214,19 +219,15 @@ class Execution:
             ) from error
 
     def _inputs(self, stage: Stage) -> dict[str, Artifact]:
-        made = {name: self._artifact(made_by) for name, made_by in stage.inputs.items()}
+        made = {name: self.artifact(made_by) for name, made_by in stage.inputs.items()}
         return made | {word: self.plan.store.artifact(id_) for word, id_ in stage.given.items()}
-
-    def _artifact(self, stage: str) -> Artifact:
-        record = self._records[stage]
-        return self.plan.store.artifact(record.artifact, record.made)
 
     def _mend_inputs(self, stage: Stage) -> bool:
         """Move damaged inputs to quarantine and compute them again; whether there were any."""
         mended = False
         for name in stage.inputs.values():
             try:
-                artifact = self._artifact(name)
+                artifact = self.artifact(name)
                 for file in artifact.manifest.files:
                     artifact.verify(file)
             except CorruptionError:
@@ -247,10 +248,10 @@ class Execution:
             return None
         from nnpipe.pipeline.tensorboard import EventFiles, event_folder
 
-        return EventFiles(event_folder(self.plan.store, self.name), self._artifact)
+        return EventFiles(event_folder(self.plan.store, self.name), self.artifact)
 
     def _summary(self, stage: str) -> dict[str, JSON]:
-        return self._artifact(stage).summary if stage in self._records else {}
+        return self.artifact(stage).summary if stage in self._records else {}
 
     def _report(self) -> str | None:
         made = self._records.get("report") or self._records.get("sweep")

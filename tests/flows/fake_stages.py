@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from threading import Barrier, Event
 from typing import Literal
 
@@ -15,7 +16,7 @@ waiting = Event()
 
 
 class Fake(Part):
-    does: Literal["work", "meet", "fail", "wait"] = "work"
+    does: Literal["work", "meet", "fail", "wait", "learn"] = "work"
 
 
 def fake(config: Fake, work: Work) -> None:
@@ -23,6 +24,11 @@ def fake(config: Fake, work: Work) -> None:
         meeting.wait(timeout=60)
     if config.does == "fail":
         raise PROBLEM
+    if config.does == "learn":
+        for epoch in range(1, 11):
+            time.sleep(0.1)
+            work.advanced(50, 100, {})
+            work.epoch({"epoch": epoch, "loss": 1 / epoch, "seconds": 0.1, "examples": 100}, 10)
     if config.does == "wait" and work.checkpoints.load() is None:
         waiting.set()
         work.stopping.wait(timeout=60)
