@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from nnpipe.errors import CorruptionError, Interrupted, NnpipeError, StageError
 from nnpipe.pipeline.graph import Stage
@@ -23,6 +23,7 @@ from nnpipe.pipeline.plan import Plan, input_contents
 from nnpipe.pipeline.recipe import recipe, recipe_key
 from nnpipe.pipeline.run import Run, StageResult
 from nnpipe.pipeline.runtime import Runtime, environment
+from nnpipe.pipeline.tensorboard import event_files
 from nnpipe.stages.work import Audience, Observer, Silent, Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
@@ -30,9 +31,6 @@ from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.durable import no_room
 from nnpipe.store.lease import Lease
 from nnpipe.store.store import Record
-
-if TYPE_CHECKING:
-    from nnpipe.pipeline.tensorboard import EventFiles
 
 
 class Execution:
@@ -61,7 +59,7 @@ class Execution:
         self._traceback: str | None = None
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
-        self._events = self._event_files()
+        self._events = event_files(plan, self.runtime, self.name, self.artifact)
         if self._events:
             self.observer = Audience(self.observer, self._events)
         plan.store.prepare()
@@ -102,18 +100,16 @@ class Execution:
 
     def artifact(self, stage: str) -> Artifact:
         """The artifact of a stage that was executed, and how it came about."""
-        record = self._records[stage]
-        return self.plan.store.artifact(record.artifact, record.made)
+        return self.plan.store.artifact(self._records[stage].artifact, self._records[stage].made)
 
     def finish(self, error: BaseException | None = None) -> Run:
         """Record the run, move ``NAME/latest`` to its model if that is wanted and all went well; what came out."""
         plan = self.plan
-        order = [planned.stage.name for planned in plan.stages]
         run = Run(
             run=self.name,
             spec=plan.spec.name,
             status="done" if error is None else _ending(error),
-            stages=tuple(self.results[name] for name in order if name in self.results),
+            stages=tuple(self.results[p.stage.name] for p in plan.stages if p.stage.name in self.results),
             metrics=self._summary("evaluate").get("metrics", {}),
             report=self._report(),
             seconds=time.monotonic() - self._started,
@@ -241,14 +237,6 @@ class Execution:
         return f"run {self.name}, process {os.getpid()} on {platform.node()}"
 
     # -- what came out ---------------------------------------------------------------------------------------
-
-    def _event_files(self) -> EventFiles | None:
-        wished = None if self.plan.nothing_to_do else self.plan.spec.log
-        if (self.runtime.log or wished) != "tensorboard":
-            return None
-        from nnpipe.pipeline.tensorboard import EventFiles, event_folder
-
-        return EventFiles(event_folder(self.plan.store, self.name), self.artifact)
 
     def _summary(self, stage: str) -> dict[str, JSON]:
         return self.artifact(stage).summary if stage in self._records else {}

@@ -60,6 +60,11 @@ class Plan:
         """Whether every stage is reused."""
         return all(planned.status == "reuse" for planned in self.stages)
 
+    def _repr_html_(self) -> str:
+        from nnpipe.pipeline.cards import plan_card
+
+        return plan_card(self)
+
 
 def make_plan(spec: Spec, store: Store, root: Path, *, until: str | None = None, force: Iterable[str] = ()) -> Plan:
     """Plan a run of ``spec``, up to the stage ``until``.

@@ -78,6 +78,11 @@ class Run:
             "seconds": self.seconds,
         }
 
+    def _repr_html_(self) -> str:
+        from nnpipe.pipeline.cards import run_card
+
+        return run_card(self)
+
 
 def resolve(store: Store, name: str) -> str:
     """The artifact id that ``name`` means: a ref, a spec's name (its latest), a run (its network), or a beginning.

@@ -19,8 +19,9 @@ from nnpipe.exporters import AnyExporter
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError, shown
 from nnpipe.models.unrolling import Unroll
+from nnpipe.pipeline.first_weights import check_first_weights
 from nnpipe.plots import AnyPicture
-from nnpipe.pretraining.pretrain import Pretrain, pretrained_layers
+from nnpipe.pretraining.pretrain import Pretrain
 from nnpipe.spec import Part, Shorthand, Switch, problem
 from nnpipe.spec.document import Document
 from nnpipe.spec.matrix import MATRIX, has_matrix
@@ -28,7 +29,6 @@ from nnpipe.spec.validate import validate
 from nnpipe.training.losses.inputs import check_loss_of_inputs
 from nnpipe.training.losses.loss import LossError
 from nnpipe.training.losses.outputs import check_outputs
-from nnpipe.training.start import weighted_layers
 from nnpipe.training.train import Train
 
 
@@ -76,7 +76,7 @@ class Spec(Part):
         if self.pretrain:
             self.pretrain.check(self.model, description.classes)
             self._check_scaling(self.pretrain)
-        self._check_first_weights()
+        check_first_weights(self)
         if self.probe and description.classes == 0:
             raise problem(
                 "probes tell classes, and the data's answers are numbers",
@@ -95,35 +95,10 @@ class Spec(Part):
             )
         return self
 
-    def _check_first_weights(self) -> None:
-        start, frozen, there = self.train.start, self.train.frozen_epochs, weighted_layers(self.model)
-        pretrained = set(range(1, len(pretrained_layers(self.model, self.pretrain)) + 1)) if self.pretrain else set()
-        if self.model.unroll:  # what mirrors a pretrained layer starts from it
-            pretrained |= {there + 1 - number for number in pretrained}
-        started = {each.layer for each in start.layers_of(self.model)} if start else set()
-        if start and start.ref in (self.name, f"{self.name}/latest"):
-            raise problem(
-                "a run cannot start from its own spec's latest network: each would begin where the one before ended",
-                path=("train", "start", "from"),
-                expected="another spec's, or a ref that stays",
-                found=start.ref,
-                hint=f"nnpipe promote {self.name}, and start from {self.name}/champion",
-            )
-        if both := sorted(started & pretrained):
-            raise problem(
-                f"layer {both[0]} is pretrained here, and starts from another run",
-                path=("train", "start"),
-                expected="one of both for each layer",
-                found=f"pretrained layers {', '.join(map(str, sorted(pretrained)))}",
-                hint="name others, as in layers: [{layer: 3}], or leave pretrain out",
-            )
-        if frozen and len(started | pretrained) in (0, there):
-            raise problem(
-                "all layers would be frozen" if started | pretrained else "there is nothing to freeze",
-                path=("train", "frozen_epochs"),
-                expected="some layers that are pretrained, or start from another run, and some that are not",
-                found=f"{len(started | pretrained) or 'none'} of {there} layers with weights",
-            )
+    def _repr_html_(self) -> str:
+        from nnpipe.pipeline.cards import spec_card
+
+        return spec_card(self)
 
     def _check_scaling(self, pretrain: Pretrain) -> None:
         first = pretrain.stack(self.model)[0]

@@ -21,6 +21,9 @@ from nnpipe.store.store import Store
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+    from nnpipe.pipeline.plan import Plan
+    from nnpipe.pipeline.runtime import Runtime
+
 UNTOLD = ("epoch", "seconds", "examples")  # of an epoch's record
 FLUSH_SECONDS = 2  # TensorBoard itself looks for news every few seconds
 
@@ -28,6 +31,14 @@ FLUSH_SECONDS = 2  # TensorBoard itself looks for news every few seconds
 def event_folder(store: Store, run: str) -> Path:
     """Where the event files of a run lie, or would lie."""
     return store.root / "tensorboard" / run
+
+
+def event_files(plan: Plan, runtime: Runtime, run: str, artifact: Callable[[str], Artifact]) -> EventFiles | None:
+    """What writes the event files of a run, where some are wanted."""
+    wished = None if plan.nothing_to_do else plan.spec.log
+    if (runtime.log or wished) != "tensorboard":
+        return None
+    return EventFiles(event_folder(plan.store, run), artifact)
 
 
 class EventFiles(Silent):
@@ -96,6 +107,7 @@ class EventFiles(Silent):
         from PIL import Image
 
         with Image.open(path) as image:
+            image.seek(getattr(image, "n_frames", 1) - 1)  # of a film, where it ends
             self._writer().add_image(tag, np.asarray(image.convert("RGB")), 0, dataformats="HWC")
 
     def _writer(self) -> SummaryWriter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnpipe.models.architecture import Model
-from nnpipe.models.layers.layer import WeightedLayer
+from nnpipe.models.layers.layer import Layer, WeightedLayer
 from nnpipe.plots import words
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
@@ -24,8 +24,6 @@ def layer_rows(model: Artifact, pretrained: int) -> list[dict[str, Any]]:
     mirrored = pretrained if "code" in document else 0
     last = sum(isinstance(layer, WeightedLayer) for layer in architecture.layers) - mirrored  # the last that is none
     for index, (layer, shape) in enumerate(zip(architecture.layers, shapes, strict=True)):
-        options = layer.model_dump(mode="json", exclude_none=True, exclude={"kind"})
-        names = sorted(options, key=("init", "activation").__contains__)  # what sets the shape comes first
         weighted += isinstance(layer, WeightedLayer)
         trained, given = layer.parameters(given), shape
         if trained is None:  # only its tensors tell
@@ -33,13 +31,20 @@ def layer_rows(model: Artifact, pretrained: int) -> list[dict[str, Any]]:
         rows.append(
             {
                 "kind": layer.kind,
-                "options": ", ".join(_option(name, options[name]) for name in names),
+                "options": layer_options(layer),
                 "shape": shape,
                 "parameters": trained,
                 "pretrained": isinstance(layer, WeightedLayer) and (weighted <= pretrained or weighted > last),
             }
         )
     return rows
+
+
+def layer_options(layer: Layer) -> str:
+    """What a spec says of a layer besides its kind, in a line; what sets the shape comes first."""
+    options = layer.model_dump(mode="json", exclude_none=True, exclude={"kind"})
+    names = sorted(options, key=("init", "activation").__contains__)
+    return ", ".join(_option(name, options[name]) for name in names)
 
 
 def _option(name: str, value: JSON) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # a plan reads manifests only, and does without NumPy
     from nnpipe.store.arrays import ArrayFile
 
 MANIFEST = "manifest.json"
+SHORT = 12  # characters of a digest that a notebook shows
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,19 @@ class Artifact:
     def size(self) -> int:
         """Bytes of payload."""
         return sum(size for size, _ in self.manifest.files.values())
+
+    def _repr_html_(self) -> str:
+        from nnpipe.card import MOST, Table, card
+
+        files = [(name, size, digest[:SHORT]) for name, (size, digest) in self.manifest.files.items()]
+        if len(files) > MOST:  # an array may be in hundreds
+            files = [*files[:MOST], (f"… {len(files) - MOST} more", sum(size for _, size, _ in files[MOST:]), "")]
+        return card(
+            self.manifest.stage,
+            f"artifact {self.id[:SHORT]}",
+            facts={"content": self.manifest.content[:SHORT], "lies in": str(self.directory), **self.summary},
+            tables=[Table(("file", "bytes", "sha256"), files)],
+        )
 
     def arrays(self, name: str) -> ArrayFile:
         """Open the arrays ``name``, whatever their format."""

@@ -18,7 +18,7 @@ from nnpipe.pipeline.plan import Plan, PlannedStage
 from nnpipe.pipeline.runtime import Runtime
 from nnpipe.pipeline.sweep import Family, Member
 from nnpipe.stages.sweep import Outcome, SweepReport, evaluation_of, network_of, report_of, template_digest
-from nnpipe.stages.sweep_table import Row, table, to_csv, told_measures
+from nnpipe.stages.sweep_table import Row, short_names, table, to_csv, told_measures
 from nnpipe.stages.work import Silent
 from nnpipe.store.store import Store
 from nnpipe.sweeps.member import Answer, Settings
@@ -57,6 +57,20 @@ class Sweep:
     def failed(self) -> list[tuple[Member, Answer]]:
         """The runs that did not come to their end."""
         return [(member, answer) for member, answer in self.runs if answer.status != "done"]
+
+    def _repr_html_(self) -> str:
+        from nnpipe.card import Table, card
+        from nnpipe.spec.words import words
+
+        rows = [(*map(words, row.values.values()), *map(str, row.measures.values())) for row in self.rows]
+        header = (*short_names(list(self.rows[0].values)).values(), *self.rows[0].measures) if self.rows else ()
+        failed = [(member.told, answer.status, answer.error) for member, answer in self.failed]
+        return card(
+            self.sweep,
+            f"sweep of {self.spec}, {len(self.runs)} runs",
+            tables=[Table(header, rows), Table(("combination", "status", "error"), failed)],
+            report=self.report,
+        )
 
     def to_csv(self) -> str:
         """The table as CSV: a column for each axis, then mean, standard deviation and n of each measure."""
