@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import nnpipe
 from nnpipe.cli import main
 from nnpipe.errors import Interrupted, UsageError
 from nnpipe.pipeline.execute import Execution
@@ -156,3 +157,19 @@ def test_a_disk_that_refuses_event_files_ends_no_run_and_is_told_once(
     run = logged(store)
     assert run.status == "done"
     assert capsys.readouterr().err.count("no more TensorBoard event files") == 1
+
+
+def test_every_run_of_a_sweep_is_logged_and_the_sweeps_report_has_the_same_key(tmp_path: Path) -> None:
+    spec = {
+        "version": 1,
+        "name": "tiny",
+        "data": {"source": {"kind": "two_classes", "samples": 60}},
+        "model": {"layers": [{"kind": "dense", "units": 1, "activation": "sigmoid"}]},
+        "train": {"loss": "mean_squared_error", "optimizer": {"kind": "sgd", "learning_rate": 0.5}, "batch_size": 16},
+        "visualize": [],
+        "matrix": {"train.epochs": [1, 2]},
+    }
+    done = nnpipe.sweep({**spec, "log": "tensorboard"}, store=tmp_path / "store", threads=1)
+    logged = {path.name for path in (tmp_path / "store" / "tensorboard").iterdir()}
+    assert logged == {answer.run for _, answer in done.runs}
+    assert nnpipe.sweep(spec, store=tmp_path / "store", threads=1).report == done.report
