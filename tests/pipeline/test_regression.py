@@ -110,7 +110,7 @@ def test_without_scaling_the_network_gives_the_data_s_own_numbers(done: tuple[St
     store, _ = done
     plain = run(store, "data.target_scaling=none", "train.epochs=1")
     document = plain.artifact("finetune").tensors("model")[1]
-    assert document["target_scaling"] == {"offset": 0.0, "scale": 1.0}
+    assert document["target_scaling"] == {"offset": 0.0, "scale": 1.0, "range": None}
 
 
 def test_two_numbers_of_a_users_own_are_learnt_together(tmp_path: Path) -> None:
