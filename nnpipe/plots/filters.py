@@ -19,6 +19,7 @@ class Filters(Picture):
     needs: ClassVar[str] = "images of one or three channels that go straight into a conv2d or dense layer"
     count: int = Field(100, ge=1, le=100, description="How many to show at most, the strongest first.")
     scale: Literal["shared", "each"] = Field("shared", description="One colour scale for all, or one for each.")
+    numbers: bool = Field(True, description="Whether the number of its unit, from 0, stands above each filter.")
 
     def applies(self, subject: Subject) -> bool:
         return _filters(subject) is not None
@@ -26,25 +27,29 @@ class Filters(Picture):
     def draw(self, subject: Subject) -> Drawing:
         from nnpipe.plots.mosaic import draw_filters
 
-        filters = _filters(subject)
-        assert filters is not None
+        found = _filters(subject)
+        assert found is not None
+        filters, bias = found
         height, width = filters.shape[2:]
-        grid = draw_filters(filters, self.count, self.scale)
+        grid = draw_filters(filters, self.count, self.scale, numbers=self.numbers)
+        numbered = " Numbers are those of the units, from 0." * self.numbers
+        biases = "" if bias is None else f" Biases go from {bias.min():.3g} to {bias.max():.3g}."
         return Drawing(
             title="Filters of the first layer",
             caption=f"Each square shows the {height} by {width} weights of one unit of the first layer, laid out as "
-            f"the pixels that they multiply. {grid.words()}",
+            f"the pixels that they multiply.{numbered} {grid.words()}{biases}",
             alt=f"A grid of {grid.shown} filters of {height} by {width} weights, red positive, blue negative.",
             figure=grid.figure,
         )
 
 
-def _filters(subject: Subject) -> np.ndarray | None:
-    """(units, channels, height, width), or None where the first layer with weights does not see the image."""
+def _filters(subject: Subject) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """(units, channels, height, width) and biases; None where the first layer with weights does not see the image."""
     for index, layer in enumerate(subject.document["architecture"]["layers"]):
         weight = subject.tensors.get(f"layers.{index}.weight")
         if weight is not None:
-            return subject.receptive_fields(weight)
+            fields = subject.receptive_fields(weight)
+            return None if fields is None else (fields, subject.tensors.get(f"layers.{index}.bias"))
         if layer["kind"] not in ("flatten", "dropout"):
             return None
     return None

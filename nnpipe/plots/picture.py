@@ -31,12 +31,15 @@ class Pretrained:
     summary: ``method``, ``visible``, ``hidden`` and more; ``labels``: whether it had them.
     document: ``layer``, the layers ``between`` it and what is below, ``visible``, the shape of an example that it sees,
         and whether it reads values as ``probabilities``.
+    snapshots: of a layer that sees images, ``weight`` (looks, units, ...) of some units while they learned, and
+        ``epoch`` (looks,), after which they were so; 0 before the first.
     """
 
     tensors: Mapping[str, np.ndarray]
     history: Sequence[Mapping[str, float]]
     summary: Mapping[str, Any]
     document: Mapping[str, Any] = field(default_factory=dict)
+    snapshots: Mapping[str, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)

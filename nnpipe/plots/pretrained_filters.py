@@ -16,6 +16,7 @@ class PretrainedFilters(Picture):
     needs: ClassVar[str] = "a pretrained first layer and images of one or three channels"
     count: int = Field(100, ge=1, le=100, description="How many to show at most, the strongest first.")
     scale: Literal["shared", "each"] = Field("shared", description="One colour scale for all, or one for each.")
+    numbers: bool = Field(True, description="Whether the number of its unit, from 0, stands above each filter.")
 
     def applies(self, subject: Subject) -> bool:
         return (
@@ -30,7 +31,7 @@ class PretrainedFilters(Picture):
         assert filters is not None
         height, width = filters.shape[2:]
         seen = "and their labels" if first.summary.get("labels") else "but no label"
-        grid = draw_filters(filters, self.count, self.scale)
+        grid = draw_filters(filters, self.count, self.scale, numbers=self.numbers)
         return Drawing(
             title="Filters after pretraining",
             caption=f"The first layer's {height} by {width} weights after pretraining ({first.summary['method']}), "

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -103,11 +104,18 @@ def animated_png(film: Sequence[Figure]) -> bytes:
     """The figures one after the other, again and again, the last one for longer; every program shows at least one."""
     from PIL import Image
 
-    frames = [Image.open(io.BytesIO(png(figure))).convert("RGB") for figure in film]
+    frames = [Image.fromarray(_pixels(figure)) for figure in film]
     buffer = io.BytesIO()
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:], duration=times, loop=0)
     return buffer.getvalue()
+
+
+def _pixels(figure: Figure) -> np.ndarray:
+    """The figure as colours (height, width, 3), straight from its canvas: no file is compressed and read again."""
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def svg(figure: Figure, salt: str) -> bytes:

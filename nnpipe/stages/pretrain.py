@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nnpipe.pretraining.objective import LayerObjective, Visible
+    from nnpipe.pretraining.snapshots import Snapshots
     from nnpipe.store.arrays import ArrayFile
     from nnpipe.training.examples import Examples
 
@@ -70,6 +71,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     seen = _seen(splits["train"], classes)
     visible, hidden = _shapes(config.layer, seen.shape)
     objective = config.method.objective(config.layer, config.below, seen, work.seed)
+    snapshots = _watched(config, objective, seen.shape, work)
     history = fit(
         objective,
         config.optimizer.build(objective.module.parameters()),
@@ -78,6 +80,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
         Regime(config.epochs, config.batch_size, config.schedule, config.momentum_schedule),
         seed=work.seed,
         watch=work,
+        inspector=snapshots,
     )
     # Of all epochs, those before an interruption too.
     work.timings["epochs"] = [{k: r[k] for k in ("epoch", "seconds", "examples")} for r in history.records]
@@ -87,6 +90,8 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     tensors = {name: p.detach().cpu().numpy() for name, p in objective.module.named_parameters()}
     work.output.tensors("layer", tensors, about)
     work.output.json("history", records)
+    if snapshots:
+        work.output.tensors("snapshots", {name: kept.cpu().numpy() for name, kept in snapshots.tensors().items()})
     _write_representation(objective, splits, hidden, work)
     conclusion = objective.conclude(splits, work.stopping) if isinstance(objective, Concluding) else {}
     if conclusion:
@@ -191,6 +196,19 @@ def _seen(examples: Examples, classes: int) -> Visible:
     deviation = (square - mean.square()).clamp(min=0).sqrt()
     some = examples.rows(0, SOME)[0].flatten(1)
     return Visible(tuple(examples.x.shape[1:]), mean.float(), deviation.float(), classes, len(examples), some)
+
+
+def _watched(config: PretrainLayer, objective: LayerObjective, seen: Shape, work: Work) -> Snapshots | None:
+    """What keeps the layer's filters as they form, now a part of what learns; None where it does not see an image."""
+    from nnpipe.pretraining.snapshots import snapshots_of
+
+    if "below" in work.inputs or config.between:
+        return None
+    weight = dict(objective.module.named_parameters())["weight"]
+    snapshots = snapshots_of(weight, seen, config.epochs)
+    if snapshots:
+        objective.module.add_module("snapshots", snapshots)
+    return snapshots
 
 
 def _write_representation(objective: LayerObjective, splits: Mapping[str, Examples], hidden: Shape, work: Work) -> None:

@@ -98,7 +98,8 @@ def _pretrained(work: Work) -> tuple[Pretrained, ...]:
     found = []
     for layer in numbered(work.inputs, "pretrain"):
         tensors, document = layer.tensors("layer")
-        found.append(Pretrained(tensors, layer.json("history"), layer.summary, document))
+        snapshots = layer.tensors("snapshots")[0] if "snapshots" in layer.manifest.parts else None
+        found.append(Pretrained(tensors, layer.json("history"), layer.summary, document, snapshots))
     return tuple(found)
 
 

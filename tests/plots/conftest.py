@@ -83,7 +83,9 @@ def images() -> Subject:
     tensors = {"weight": rng.standard_normal((7, 36)), "bias": np.zeros(7), "visible_bias": np.zeros(36)}
     kept = {"kind": "dense", "units": 7, "activation": "sigmoid"}
     document = {"layer": kept, "between": [], "visible": [36], "probabilities": True}
-    layer = Pretrained(tensors, history, {"method": "rbm", "hidden": 7}, document)
+    growing = np.linspace(0, 1, 3)[:, None, None] * tensors["weight"]
+    snapshots = {"weight": growing.astype(np.float16), "epoch": np.array([0, 1, 4])}
+    layer = Pretrained(tensors, history, {"method": "rbm", "hidden": 7}, document, snapshots)
     return make_subject((1, 6, 6), [dense(7, 36), dense(3, 7, "softmax")], 3, pretrained=(layer,))
 
 
@@ -106,9 +108,11 @@ def belief() -> Subject:
 
 @pytest.fixture(scope="session")
 def colours() -> Subject:
-    """Colour images of 5 by 5 pixels, four classes, a convolutional network."""
-    convolution = {"kind": "conv2d", "filters": 6, "kernel": 3, "inputs": 3, "activation": "relu"}
-    return make_subject((3, 5, 5), [convolution, {"kind": "flatten"}, dense(4, 54, "softmax")], 4)
+    """Colour images of 5 by 5 pixels, four classes, two convolutions and two dense layers."""
+    first = {"kind": "conv2d", "filters": 6, "kernel": 3, "inputs": 3, "activation": "relu"}
+    second = {"kind": "conv2d", "filters": 4, "kernel": 2, "inputs": 6, "activation": "relu"}
+    layers = [first, second, {"kind": "flatten"}, dense(12, 16, "relu"), dense(4, 12, "softmax")]
+    return make_subject((3, 5, 5), layers, 4)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nnpipe.plots.filters import Filters
-from nnpipe.plots.mosaic import FRAME, GAP, assemble, columns_for
+from nnpipe.plots.mosaic import FRAME, GAP, assemble, columns_for, grid_size
 from nnpipe.plots.picture import Drawing, Picture, Subject
 from nnpipe.plots.pretrained_filters import PretrainedFilters
 
@@ -22,8 +22,10 @@ def with_first_weight(subject: Subject, weight: np.ndarray) -> Subject:
 def colour_at(drawing: Drawing, png: bytes, tile: tuple[int, int], pixel: tuple[int, int], side: int) -> list[int]:
     """The colour, in the PNG, of the middle of a weight: ``tile`` and ``pixel`` are (row, column)."""
     zoom = round(36 / side)
-    step = zoom * side + 2 * FRAME + GAP
-    row, column = (step * tile[axis] + FRAME + zoom * (pixel[axis] + 0.5) - 0.5 for axis in (0, 1))
+    tall = zoom * side + 2 * FRAME
+    second = grid_size((2, 1, side, side), 1, named=True)[0] - tall  # where a second row begins
+    steps = (second, tall + GAP)
+    row, column = (steps[axis] * tile[axis] + FRAME + zoom * (pixel[axis] + 0.5) - 0.5 for axis in (0, 1))
     image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     x, y = drawing.figure.axes[0].transData.transform((column, row))
     return [int(value) for value in image[int(image.shape[0] - y), int(x)]]
@@ -69,7 +71,7 @@ def test_each_filter_on_its_own_scale_reaches_the_last_colour(images: Subject, p
     assert colour_at(shared, png, (0, 1), (0, 0), 6) == pytest.approx(WHITE, abs=3)
 
 
-@pytest.mark.parametrize("picture", [Filters(count=4), PretrainedFilters(count=4)])
+@pytest.mark.parametrize("picture", [Filters(count=4, numbers=False), PretrainedFilters(count=4, numbers=False)])
 def test_only_so_many_filters_are_shown(images: Subject, picture: Picture) -> None:
     drawing, *_ = picture.render(images)
     assert "the 4 strongest of 7" in drawing.caption
@@ -81,9 +83,19 @@ def test_pretrained_kernels_of_a_convolution_are_tiles(images: Subject) -> None:
     kernels = np.random.default_rng(0).standard_normal((4, 1, 3, 3))
     labelled = {"method": "supervised", "labels": True}
     convolution = replace(first, tensors={"weight": kernels, "bias": np.zeros(4)}, summary=labelled)
-    drawing, *_ = PretrainedFilters().render(replace(images, pretrained=(convolution,)))
+    drawing, *_ = PretrainedFilters(numbers=False).render(replace(images, pretrained=(convolution,)))
     assert "3 by 3 weights after pretraining (supervised), which saw the images and their labels" in drawing.caption
     assert drawing.figure.axes[0].images[0].get_array().shape == (2 * 38 + GAP, 2 * 38 + GAP)
+
+
+def test_each_filter_has_the_number_of_its_unit_above_it(images: Subject, planted: np.ndarray) -> None:
+    planted[6, 0] = 1.0
+    subject = with_first_weight(images, planted)
+    subject = replace(subject, tensors={**subject.tensors, "layers.0.bias": np.array([-0.5, 0, 0, 0, 0, 0, 2.0])})
+    drawing, *_ = Filters().render(subject)
+    assert [text.get_text() for text in drawing.figure.axes[0].texts] == ["4", "6", "0", "1", "2", "3", "5"]
+    assert drawing.caption.endswith("Biases go from -0.5 to 2.")
+    assert not Filters(numbers=False).render(subject)[0].figure.axes[0].texts
 
 
 def test_filters_of_nothing_but_zeros_are_white(images: Subject) -> None:

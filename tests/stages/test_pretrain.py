@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,17 @@ def sealed(output: Output, stage: str) -> Artifact:
     artifact = Artifact("0" * 64, output.directory, manifest)
     artifact._verified = files
     return artifact
+
+
+class Stopping(Event):
+    """An event that is set when somebody looks and ``when`` says so."""
+
+    def __init__(self, when: Callable[[], bool]) -> None:
+        super().__init__()
+        self.when = when
+
+    def is_set(self) -> bool:
+        return self.when()
 
 
 def ingested(folder: Path, lengths: dict[str, int], scale: float = 1) -> Artifact:
@@ -152,6 +165,40 @@ def test_an_interrupted_stage_goes_on_to_the_same_content(work: Callable[..., Wo
     pretrain(settings, resumed)
     assert resumed.output.content() == whole.output.content()
     assert [entry["epoch"] for entry in resumed.timings["epochs"]] == [1, 2, 3]
+    assert "snapshots" in resumed.output.parts
+
+
+@pytest.mark.parametrize("method", [RBM, AUTOENCODER, {"kind": "supervised"}], ids=lambda method: method["kind"])
+def test_the_first_units_are_kept_as_they_were_before_and_after_each_epoch(
+    work: Callable[..., Work], tmp_path: Path, method: dict[str, Any]
+) -> None:
+    done = work(data=labelled(tmp_path / "labelled"))
+    pretrain(config(method), done)
+    artifact = sealed(done.output, "pretrain/1")
+    kept, _ = artifact.tensors("snapshots")
+    assert kept["epoch"].tolist() == [0, 1, 2, 3]
+    assert (kept["weight"].shape, kept["weight"].dtype) == ((4, 20, 64), np.float16)
+    tensors, _ = artifact.tensors("layer")
+    np.testing.assert_array_equal(kept["weight"][3], tensors["weight"].astype(np.float16))
+    steps = [np.abs(after - before).max() for before, after in pairwise(kept["weight"].astype(np.float32))]
+    assert min(steps) > 0
+    shorter = work("shorter", data=labelled(tmp_path / "again"))
+    pretrain(config(method, epochs=1), shorter)
+    early, _ = sealed(shorter.output, "pretrain/1").tensors("snapshots")
+    np.testing.assert_array_equal(early["weight"], kept["weight"][:2])
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 15, 29])
+def test_snapshots_of_a_stage_interrupted_anywhere_are_whole(work: Callable[..., Work], stop_at: int) -> None:
+    whole = work("whole")
+    pretrain(config(AUTOENCODER), whole)
+    stopped, looks = work("stopped"), iter(range(1000))
+    stopped.stopping = Stopping(lambda: next(looks) == stop_at)
+    with pytest.raises(Interrupted):
+        pretrain(config(AUTOENCODER), stopped)
+    resumed = work("resumed")
+    pretrain(config(AUTOENCODER), resumed)
+    assert resumed.output.content() == whole.output.content()
 
 
 def test_without_a_validation_split_only_training_is_measured(work: Callable[..., Work], tmp_path: Path) -> None:
@@ -256,6 +303,8 @@ def test_a_convolution_keeps_its_maps_and_the_next_layer_sees_them_through_the_p
     above = sealed(second.output, "pretrain/2")
     tensors, about = above.tensors("layer")
     assert (about["visible"], above.summary["visible"]) == ([27], 27)
+    assert below.tensors("snapshots")[0]["weight"].shape == (4, 3, 1, 3, 3)
+    assert "snapshots" not in above.manifest.parts
     seen = F.max_pool2d(maps, 2).flatten(1).numpy()
     expected = 1 / (1 + np.exp(-(seen @ tensors["weight"].T + tensors["bias"])))
     np.testing.assert_allclose(rows(above, "representation", "H_test"), expected, atol=1e-5)
@@ -266,6 +315,7 @@ def test_the_data_are_scaled_before_they_go_through_a_layer_between(work: Callab
     pretrain(config(AUTOENCODER, layer=CONVOLUTION, between=[POOL]), done)
     artifact = sealed(done.output, "pretrain/1")
     tensors, _ = artifact.tensors("layer")
+    assert "snapshots" not in artifact.manifest.parts, "the layer does not see the images as they are"
     x = F.max_pool2d(torch.from_numpy(rows(data, "data", "X_test")).float() / 16, 2)
     expected = F.conv2d(x, torch.tensor(tensors["weight"]), torch.tensor(tensors["bias"])).sigmoid()
     np.testing.assert_allclose(rows(artifact, "representation", "H_test"), expected, atol=1e-6)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,23 @@ def test_the_subject_knows_what_training_was_measured_on(bench: Bench) -> None:
     assert seen[0].watched == "test"
     assert seen[0].inputs.shape == (9, 1, 4, 4)
     assert len(seen[0].truth) <= MOST_EXAMPLES
+
+
+def test_the_subject_has_the_snapshots_of_a_layer_that_kept_some(bench: Bench) -> None:
+    def layer(work: Work, *, watched: bool) -> None:
+        work.output.tensors("layer", {"weight": np.ones((3, 16), np.float32)}, {})
+        work.output.json("history", [RECORD])
+        if watched:
+            kept = {"weight": np.ones((2, 3, 16), np.float16), "epoch": np.array([0, 1])}
+            work.output.tensors("snapshots", kept)
+
+    for number in (1, 2):
+        bench.inputs[f"pretrain/{number}"] = bench.make(f"layer{number}", partial(layer, watched=number == 1))
+    seen: list[Any] = []
+    bench.make("visualize", lambda work: seen.append(subject_of(work)))
+    first, second = seen[0].pretrained
+    assert first.snapshots["epoch"].tolist() == [0, 1]
+    assert second.snapshots is None
 
 
 def test_pictures_left_out_are_written_out_so_that_their_code_counts() -> None:
