@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PASSED = {"flatten", "dropout", "activation"}
-COLUMNS = 10
+FEW, COLUMNS = 8, (4, 10)  # units, and columns of so few and of more
 TITLE, ABOVE, BELOW = 0.24, 0.1, 0.08  # inches: a layer's title, the names above its first row, and below all
 EXAMPLES = 1000  # test images at most that tell how far the linear reading holds
 
@@ -42,7 +42,7 @@ class DeepFilters(Picture):
     """
 
     kind: Literal["deep_filters"] = "deep_filters"
-    needs: ClassVar[str] = "images of one or three channels, and dense layers alone from them on, two at least"
+    needs: ClassVar[str] = "images of one or three channels, and dense layers alone from them on, at least two"
     count: int = Field(30, ge=1, le=100, description="How many units to show at most of each layer, strongest first.")
     layers: int = Field(4, ge=1, description="How many layers to show at most: from the second on, and the last.")
 
@@ -59,12 +59,12 @@ class DeepFilters(Picture):
         seen = _seen(subject, chosen)
         return Drawing(
             title="Filters of deeper layers",
-            caption=f"What units of the dense layers {numbers} look for in the image, as sums of the filters of the "
+            caption=f"What units of layers {numbers} look for in the image, as sums of the filters of the "
             "units below, weighted as they read them, down to the first layer: red pixels speak for the unit, blue "
             "ones against it. Each layer has its own colour scale, and its strongest units come first"
             f"{', classes in their order' if named else ', numbered from 0'}. What is not linear "
             f"between layers is left out: {seen}",
-            alt=f"Grids of what units of the dense layers {numbers} look for, red positive, blue negative.",
+            alt=f"Grids of what units of layers {numbers} look for, red positive, blue negative.",
             figure=figure,
         )
 
@@ -96,8 +96,9 @@ def _draw(deep: Sequence[Deep], count: int, classes: Sequence[str]) -> Figure:
     from nnpipe.plots.mosaic import end_of_scale, grid_size, show_filters
 
     orders = [_order(each.fields, count, as_it_is=bool(classes) and each is deep[-1]) for each in deep]
-    sizes = [grid_size((len(order), *deep[0].fields.shape[1:]), COLUMNS, named=True) for order in orders]
-    highs = [style.WIDTH * rows / columns for rows, columns in sizes]
+    columns = COLUMNS[max(map(len, orders)) > FEW]
+    sizes = [grid_size((len(order), *deep[0].fields.shape[1:]), columns, named=True) for order in orders]
+    highs = [style.WIDTH * tall / wide for tall, wide in sizes]
     whole = sum(highs) + len(deep) * (TITLE + ABOVE + BELOW)
     figure, top = style.new_figure(whole, layout=None), whole
     for each, order, high in zip(deep, orders, highs, strict=True):
@@ -109,7 +110,7 @@ def _draw(deep: Sequence[Deep], count: int, classes: Sequence[str]) -> Figure:
         top -= TITLE + ABOVE + high
         axes = figure.add_axes((0, top / whole, 1, high / whole))
         names = [shortened(classes[unit], 8) for unit in order] if classes and each is deep[-1] else map(str, order)
-        show_filters(axes, shown, COLUMNS, limit, list(names))
+        show_filters(axes, shown, columns, limit, list(names))
         axes.set_anchor("W")
         top -= BELOW
     return figure

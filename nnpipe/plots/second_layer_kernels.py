@@ -57,7 +57,8 @@ class SecondLayerKernels(Picture):
             caption=f"Each row is one filter of a convolution (layers.{found[0].place} in the model's file), {depth} "
             f"channels deep; each square its {height} by {width} weights for one channel, red where they speak for "
             f"the filter, blue where against it, all on one scale. Shown are {_some(len(rows), count)} filters and "
-            f"{_some(len(columns), depth)} channels, the strongest first, numbered from 0.{above * (head is not None)} {seen}",
+            f"{_some(len(columns), depth)} channels, the strongest first, numbered from 0."
+            f"{above * (head is not None)} {seen}",
             alt=f"A matrix of kernels of {height} by {width} weights, {len(rows)} filters by {len(columns)} channels, "
             f"red positive, blue negative. {seen}",
             figure=figure,

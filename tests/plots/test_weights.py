@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ def test_many_weights_become_one_cell_by_their_mean_or_the_strongest() -> None:
     assert together == (1, 9)
     assert cells.shape[1] * cells.shape[2] <= MOST_COLUMNS
     edges = [100 * cell // 12 for cell in range(13)]
-    pieces = [weight[3, 7, start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    pieces = [weight[3, 7, start:stop] for start, stop in pairwise(edges)]
     np.testing.assert_allclose(cells[3, 7], [piece.mean() for piece in pieces])
     strongest, _ = shrunk(weight, "strongest")
     np.testing.assert_array_equal(strongest[3, 7], [piece[np.abs(piece).argmax()] for piece in pieces])
@@ -212,7 +213,7 @@ def test_deep_filters_end_where_a_layer_is_not_dense_and_at_a_code() -> None:
 def test_of_many_layers_the_first_and_the_last_are_shown() -> None:
     subject = make_subject((1, 4, 4), [dense(16, 16) for _ in range(8)], 16)
     drawing, *_ = DeepFilters(layers=3, count=10).render(subject)
-    assert "dense layers 2, 3 and 8" in drawing.caption
+    assert "units of layers 2, 3 and 8" in drawing.caption
     assert "10 of 16 units" in labels(drawing)[0]
 
 
