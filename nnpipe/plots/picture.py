@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from pydantic import Field
 
 from nnpipe.models.architecture import Model
 from nnpipe.spec import Part
@@ -160,6 +162,13 @@ class Picture(Part):
     """A picture as a spec names it. Planning builds it, so matplotlib and numpy are imported inside ``draw``."""
 
     kind: str
+    name: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        max_length=60,
+        description="What its file is called; left out: its kind.",
+    )
+    title: str | None = Field(None, min_length=1, max_length=120, description="What the report calls it.")
     needs: ClassVar[str]  # what must be there for the picture to apply, in words
 
     @abstractmethod
@@ -176,6 +185,7 @@ class Picture(Part):
 
         with style.applied():
             drawing = self.draw(subject)
+            drawing = replace(drawing, title=self.title) if self.title else drawing
             film = [*drawing.film, drawing.figure]
             png = style.animated_png(film) if len(film) > 1 else style.png(drawing.figure)
             return Rendered(drawing, png, style.svg(drawing.figure, self.kind) if drawing.plot else None)

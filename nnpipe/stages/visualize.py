@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from pydantic import model_validator
@@ -46,11 +46,9 @@ def visualize(config: Visualize, work: Work) -> None:
     """Draw each picture into ``<name>.png``, plots into ``<name>.svg`` too; ``pictures.json`` holds their words."""
     subject = replace(subject_of(work), architecture=config.model)
     listed: list[dict[str, JSON]] = []
-    drawn: Counter[str] = Counter()
     for picture in _applicable(config, subject):
         drawing, png, svg = picture.render(subject)
-        drawn[picture.kind] += 1
-        name = picture.kind if drawn[picture.kind] == 1 else f"{picture.kind}_{drawn[picture.kind]}"
+        name = _unused(picture.name or picture.kind, {entry["name"] for entry in listed})
         work.output.file(f"{name}.png", png)
         if svg:
             work.output.file(f"{name}.svg", svg)
@@ -61,6 +59,12 @@ def visualize(config: Visualize, work: Work) -> None:
     work.output.summary["pictures"] = [entry["name"] for entry in listed]
 
 
+def _unused(wanted: str, names: Container[str]) -> str:
+    """``wanted``, or with the first number behind it that makes it another name than ``names``."""
+    numbered = (f"{wanted}_{number}" for number in count(2))
+    return wanted if wanted not in names else next(name for name in numbered if name not in names)
+
+
 def subject_of(work: Work) -> Subject:
     """Read what pictures can be drawn of from the stage's inputs."""
     model, evaluation = work.inputs["model"], work.inputs["evaluation"]
@@ -68,16 +72,16 @@ def subject_of(work: Work) -> Subject:
     data = work.inputs["data"].arrays("data")
     predictions = evaluation.arrays("predictions")
     try:
-        count = min(MOST_EXAMPLES, data.shape("X_test")[0])
+        looked_at = min(MOST_EXAMPLES, data.shape("X_test")[0])
         return Subject(
             attributes=data.attributes(),
             tensors=tensors,
             document=document,
             history=model.json("history"),
             evaluation=evaluation.json("evaluation"),
-            inputs=data.rows("X_test", 0, count),
-            truth=data.rows("y_test", 0, count),
-            predictions=predictions.rows(_predictions(predictions.names()), 0, count),
+            inputs=data.rows("X_test", 0, looked_at),
+            truth=data.rows("y_test", 0, looked_at),
+            predictions=predictions.rows(_predictions(predictions.names()), 0, looked_at),
             watched="validation" if "X_validation" in data.names() else "test",
             pretrained=_pretrained(work),
             probes=[probe.json("probe") for probe in numbered(work.inputs, "probe")],

@@ -96,6 +96,20 @@ def test_named_pictures_are_drawn_in_their_order_and_twice_if_named_twice(bench:
     assert drawn.path("filters.png").read_bytes() != drawn.path("filters_2.png").read_bytes()
 
 
+def test_a_picture_may_have_a_name_and_a_title_of_its_own(bench: Bench) -> None:
+    named = {"kind": "filters", "name": "slide_19", "title": "Slide 19: filters"}
+    pictures = [named, {"kind": "filters", "name": "slide_19_2"}, named]
+    drawn = bench.make(
+        "visualize", partial(visualize, Visualize.model_validate({"model": MODEL, "pictures": pictures}))
+    )
+    assert drawn.summary["pictures"] == ["slide_19", "slide_19_2", "slide_19_3"]
+    assert [entry["title"] for entry in drawn.json("pictures")] == [
+        "Slide 19: filters",
+        "Filters of the first layer",
+        "Slide 19: filters",
+    ]
+
+
 def test_a_named_picture_that_does_not_apply_is_refused_with_what_it_needs(bench: Bench) -> None:
     config = Visualize(model=MODEL, pictures=(LearningCurves(), DecisionBoundary()))
     with pytest.raises(StageError, match="'decision_boundary' does not apply") as caught:
