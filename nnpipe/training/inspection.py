@@ -47,7 +47,7 @@ class NetworkInspector:
             activations = self.network.activations(self.x)
         found = {}
         for index, (layer, values) in enumerate(zip(self.network.architecture.layers, activations, strict=True)):
-            found[str(index)] = {**norms.get(str(index), {}), **_spread(getattr(layer, "activation", ""), values)}
+            found[str(index)] = {**norms.get(str(index), {}), **spread(getattr(layer, "activation", ""), values)}
         return found
 
     def _own(self) -> Iterator[tuple[str, list[nn.Parameter]]]:
@@ -79,12 +79,13 @@ def _norm(tensors: list[Tensor] | list[nn.Parameter]) -> float:
     return float(torch.stack([tensor.detach().double().norm() for tensor in tensors]).norm()) if tensors else 0.0
 
 
-def _spread(activation: str, values: Tensor) -> dict[str, float]:
-    spread = {"activation_mean": float(values.mean()), "activation_std": float(values.std(correction=0))}
+def spread(activation: str, values: Tensor) -> dict[str, float]:
+    """``activation_mean`` and so on, as ``look`` tells them, of what leaves a layer: (examples, units, ...)."""
+    found = {"activation_mean": float(values.mean()), "activation_std": float(values.std(correction=0))}
     if activation in SATURATED:
         low, high = SATURATED[activation]
-        spread["saturated"] = float(((values < low) | (values > high)).float().mean())
+        found["saturated"] = float(((values < low) | (values > high)).float().mean())
     if activation in RECTIFIED:
         largest = values.transpose(0, 1).flatten(1).amax(1)  # (units,)
-        spread["dead"] = float((largest == 0).float().mean())
-    return spread
+        found["dead"] = float((largest == 0).float().mean())
+    return found

@@ -34,6 +34,11 @@ APPLIES = {
     "examples": {"images", "colours", "belief"},
     "autoencoder_reconstructions": {"encoded"},
     "codes": {"encoded"},
+    "activations": {"images", "colours", "encoded", "belief"},
+    "unit_activity": {"images", "colours", "encoded", "belief"},
+    "preferred_examples": {"images", "colours", "encoded", "belief"},
+    "preferred_inputs": {"images", "colours", "belief"},
+    "attributions": {"images", "colours", "belief"},
     "filters": {"images", "colours", "encoded", "belief"},
     "second_layer_kernels": {"colours"},
     "deep_filters": {"images", "belief"},
@@ -85,7 +90,7 @@ def test_a_picture_is_narrow_opaque_and_has_words(picture: Picture, subjects: di
         drawing, png, _ = picture.render(subject)
         image = Image.open(io.BytesIO(png))
         assert image.width == 960
-        assert 300 < image.height < 1600
+        assert 200 < image.height < 1600
         assert pixels(png)[0, 0].tolist() == [255, 255, 255]
         assert "Software" not in image.info
         assert len(drawing.caption) > 80

@@ -1,0 +1,169 @@
+"""The input that each class, or each of some units, would like best, made up by gradient ascent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
+
+from nnpipe.plots import units
+from nnpipe.plots.picture import Drawing, Picture, Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+COLUMNS = 5
+TEXT = 0.36  # inches, for the words under an image
+GAP = 0.1
+
+
+class PreferredInputs(Picture):
+    """Activation maximisation (Erhan et al. 2009) of what classes or units are weighed by before the nonlinearity.
+
+    Of a convolution's map the value in the middle is maximised.
+    """
+
+    kind: Literal["preferred_inputs"] = "preferred_inputs"
+    needs: ClassVar[str] = "images of one or three channels, and classes unless 'layer' is set"
+    layer: int | None = Field(None, ge=1, description="Which layer's units, from 1; left out: the classes.")
+    units: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (), max_length=20, description="Which units or classes, from 0; left out: the first classes, or telling units."
+    )
+    count: int = Field(10, ge=1, le=20, description="How many to show, where none is named.")
+    steps: int = Field(60, ge=1, le=10_000, description="Steps of gradient ascent.")
+    blur: float = Field(0.3, ge=0, le=5, description="How much each step is smoothed: pixels; 0: not at all.")
+    examples: int = Field(500, ge=2, le=10_000, description="How many test examples to compare with, drawn from all.")
+    seed: int = Field(0, ge=0, description="Of where the ascent starts.")
+
+    def applies(self, subject: Subject) -> bool:
+        told = self.layer is not None or bool(subject.class_names)
+        return told and subject.image_shape is not None and len(subject.inputs) > 1
+
+    def draw(self, subject: Subject) -> Drawing:
+        if self.layer is not None:
+            units.chosen_layer(subject, self.kind, self.layer)
+        found = _found(self, subject)
+        whose = "class" if self.layer is None else f"unit of layer {units.told(subject, self.layer - 1)}"
+        seen = _seen(found, units.looked_at(subject, self.examples))
+        return Drawing(
+            title="What classes would like best" if self.layer is None else "What units would like best",
+            caption=f"For each {whose} the input that speaks most for it, made up in {self.steps} steps of gradient "
+            "ascent from near the mean image, within the range of the data and no farther from their mean than they "
+            "are on the average. What looks like the class is what the network goes by; where it is noise, noise is "
+            f"enough to persuade it. {seen}",
+            alt=f"{len(found.names)} images made up by gradient ascent. {seen}",
+            figure=_draw_images(subject, found),
+        )
+
+
+class Found(NamedTuple):
+    """What was made up for units or classes of these ``names``.
+
+    images: (units, channels, height, width), in the data's units.
+    answers: (units,), what each says of its image, before the nonlinearity; best: the largest that it says of any test
+        example.
+    probabilities: (units,), of classes only, and where the network tells some.
+    """
+
+    names: list[str]
+    images: np.ndarray
+    answers: np.ndarray
+    best: np.ndarray
+    probabilities: np.ndarray | None
+
+
+def _found(options: PreferredInputs, subject: Subject) -> Found:
+    import numpy as np
+    import torch
+
+    from nnpipe.plots.activation_maximisation import Room, maximised
+    from nnpipe.plots.images import in_data, value_range
+    from nnpipe.training.seeds import generator
+
+    network, examples = subject.network, units.some(subject, options.examples)
+    x = torch.cat(list(units.asked(subject, examples)))
+    answers = _answers(subject, options.layer)
+    with torch.no_grad():
+        of_examples = torch.cat([answers(batch) for batch in torch.split(x, units.BATCH)]).numpy()
+    if options.layer is None:
+        first = of_examples[:, : options.count]
+        chosen = units.chosen_units(options.kind, options.units or range(first.shape[1]), 0, of_examples)
+    else:
+        activity = units.activity(subject, options.layer - 1, examples)
+        chosen = units.chosen_units(options.kind, options.units, options.count, activity)
+    low, high = (network.scaling.apply(np.full(subject.inputs.shape[1:], end)) for end in value_range(subject))
+    inputs = maximised(
+        lambda made: answers(made)[range(len(chosen)), chosen],
+        Room.of(x, torch.from_numpy(low), torch.from_numpy(high)),
+        len(chosen),
+        steps=options.steps,
+        blur=options.blur,
+        generator=generator(options.seed),
+    )
+    with torch.no_grad():
+        reached = answers(inputs)[range(len(chosen)), chosen].numpy()
+        said = network.predict(inputs)[0][range(len(chosen)), chosen].numpy() if options.layer is None else None
+    return Found(
+        [f"unit {unit}" for unit in chosen] if options.layer else [subject.class_names[label] for label in chosen],
+        in_data(subject, inputs),
+        reached,
+        of_examples[:, chosen].max(axis=0),
+        said if subject.score == "probability" else None,
+    )
+
+
+def _answers(subject: Subject, layer: int | None) -> Callable[[Tensor], Tensor]:
+    """What gives, of inputs, what each class or each unit of ``layer`` sums up: (batch, units)."""
+    if layer is None:
+        return lambda x: units.class_scores(subject, x)
+
+    def sums(x: Tensor) -> Tensor:
+        caught: list[Tensor] = []
+        handle = subject.network.layers[layer - 1].register_forward_hook(lambda *passed: caught.append(passed[-1]))
+        try:
+            subject.network.logits(x)
+        finally:
+            handle.remove()
+        maps = caught[0].reshape(*caught[0].shape[:2], *(caught[0].shape[2:] or (1, 1)))
+        return maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
+
+    return sums
+
+
+def _seen(found: Found, compared: str) -> str:
+    above = int((found.answers > found.best).sum())
+    told = f"{above} of {len(found.names)} are answered to more than any of {compared}"
+    if found.probabilities is None:
+        return f"{told}."
+    sure = int((found.probabilities > 0.99).sum())
+    return f"{told}; {sure} are taken for their class with a probability above 0.99."
+
+
+def _draw_images(subject: Subject, found: Found) -> Figure:
+    """Images in rows, in places measured in inches, under each what it is for and what is said of it."""
+    from nnpipe.plots.confusion_matrix import shortened
+    from nnpipe.plots.images import as_shares, draw_image
+    from nnpipe.plots.style import INK, MUTED, WIDTH, new_figure
+
+    columns = min(COLUMNS, max(3, len(found.names)))
+    side = WIDTH / columns - GAP
+    row = side + TEXT
+    height = row * ceil(len(found.names) / columns)
+    figure = new_figure(height, layout=None)
+    images = as_shares(subject, found.images)
+    said = [f"{answer:.3g}" for answer in found.answers]
+    if found.probabilities is not None:
+        said = [f"{probability:.3f}" for probability in found.probabilities]
+    for place, (name, image, share) in enumerate(zip(found.names, images, said, strict=True)):
+        left, top = (place % columns + 0.5) * WIDTH / columns, row * (place // columns)
+        box = ((left - side / 2) / WIDTH, 1 - (top + side) / height, side / WIDTH, side / height)
+        draw_image(figure.add_axes(box), image)
+        words: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 8.5}
+        below = 1 - (top + side + 0.03) / height
+        figure.text(left / WIDTH, below, shortened(name, 12), color=INK, **words)
+        figure.text(left / WIDTH, below - 0.14 / height, share, color=MUTED, **words)
+    return figure
