@@ -33,7 +33,7 @@ class Room:
     def of(cls, x: Tensor, low: Tensor, high: Tensor) -> Room:
         """Around examples x, (examples, *input_shape): no farther from their mean than they are on the average."""
         centre = x.mean(0)
-        return cls(centre, low, high, float((x - centre).flatten(1).norm(dim=1).mean()))
+        return cls(centre, low, high, float((x - centre).flatten(1).norm(dim=1).mean()) or 1.0)
 
     def nearest(self, x: Tensor) -> Tensor:
         """Inputs (units, *input_shape) brought back into the range, then along straight lines into the ball."""
@@ -43,7 +43,7 @@ class Room:
 
 
 def maximised(
-    answers: Callable[[Tensor], Tensor], room: Room, units: int, *, steps: int, blur: float, generator: torch.Generator
+    answers: Callable[[Tensor], Tensor], room: Room, units: int, steps: int, blur: float, generator: torch.Generator
 ) -> Tensor:
     """The inputs, (units, *input_shape), found in ``steps`` steps.
 

@@ -44,18 +44,19 @@ class PreferredInputs(Picture):
         return told and subject.image_shape is not None and len(subject.inputs) > 1
 
     def draw(self, subject: Subject) -> Drawing:
-        if self.layer is not None:
-            units.chosen_layer(subject, self.kind, self.layer)
-        found = _found(self, subject)
-        whose = "class" if self.layer is None else f"unit of layer {units.told(subject, self.layer - 1)}"
+        place, found = _place(self, subject), found_for(self, subject)
+        whose, what = (
+            ("class", "classes") if place is None else (f"unit of layer {units.told(subject, place)}", "units")
+        )
         seen = _seen(found, units.looked_at(subject, self.examples))
         return Drawing(
-            title="What classes would like best" if self.layer is None else "What units would like best",
+            title=f"What {what} would like best",
             caption=f"For each {whose} the input that speaks most for it, made up in {self.steps} steps of gradient "
             "ascent from near the mean image, within the range of the data and no farther from their mean than they "
-            "are on the average. What looks like the class is what the network goes by; where it is noise, noise is "
-            f"enough to persuade it. {seen}",
-            alt=f"{len(found.names)} images made up by gradient ascent. {seen}",
+            "are on the average. Shapes in it are what the network goes by; where it is noise, noise is enough to "
+            f"persuade it. Below stands the {'sum' if found.probabilities is None else 'probability'} that is reached. "
+            f"{seen}",
+            alt=f"{len(found.names)} images made up by gradient ascent, one for each {whose}. {seen}",
             figure=_draw_images(subject, found),
         )
 
@@ -76,7 +77,12 @@ class Found(NamedTuple):
     probabilities: np.ndarray | None
 
 
-def _found(options: PreferredInputs, subject: Subject) -> Found:
+def found_for(options: PreferredInputs, subject: Subject) -> Found:
+    """Make up the inputs.
+
+    Raises:
+        StageError: the layer or a unit is not there.
+    """
     import numpy as np
     import torch
 
@@ -84,46 +90,49 @@ def _found(options: PreferredInputs, subject: Subject) -> Found:
     from nnpipe.plots.images import in_data, value_range
     from nnpipe.training.seeds import generator
 
-    network, examples = subject.network, units.some(subject, options.examples)
+    network, place, examples = subject.network, _place(options, subject), units.some(subject, options.examples)
     x = torch.cat(list(units.asked(subject, examples)))
-    answers = _answers(subject, options.layer)
+    answers = _answers(subject, place)
     with torch.no_grad():
         of_examples = torch.cat([answers(batch) for batch in torch.split(x, units.BATCH)]).numpy()
-    if options.layer is None:
-        first = of_examples[:, : options.count]
-        chosen = units.chosen_units(options.kind, options.units or range(first.shape[1]), 0, of_examples)
-    else:
-        activity = units.activity(subject, options.layer - 1, examples)
-        chosen = units.chosen_units(options.kind, options.units, options.count, activity)
+    chosen = _chosen(options, subject, place, examples)
+    each = list(range(len(chosen)))
     low, high = (network.scaling.apply(np.full(subject.inputs.shape[1:], end)) for end in value_range(subject))
-    inputs = maximised(
-        lambda made: answers(made)[range(len(chosen)), chosen],
-        Room.of(x, torch.from_numpy(low), torch.from_numpy(high)),
-        len(chosen),
-        steps=options.steps,
-        blur=options.blur,
-        generator=generator(options.seed),
-    )
+    room = Room.of(x, torch.from_numpy(low), torch.from_numpy(high))
+    draws = generator(options.seed)
+    inputs = maximised(lambda made: answers(made)[each, chosen], room, len(chosen), options.steps, options.blur, draws)
     with torch.no_grad():
-        reached = answers(inputs)[range(len(chosen)), chosen].numpy()
-        said = network.predict(inputs)[0][range(len(chosen)), chosen].numpy() if options.layer is None else None
-    return Found(
-        [f"unit {unit}" for unit in chosen] if options.layer else [subject.class_names[label] for label in chosen],
-        in_data(subject, inputs),
-        reached,
-        of_examples[:, chosen].max(axis=0),
-        said if subject.score == "probability" else None,
-    )
+        reached = answers(inputs)[each, chosen].numpy()
+        tells = place is None and subject.score == "probability"
+        probabilities = network.predict(inputs)[0][each, chosen].numpy() if tells else None
+    names = [f"unit {unit}" for unit in chosen] if place is not None else [subject.class_names[unit] for unit in chosen]
+    return Found(names, in_data(subject, inputs), reached, of_examples[:, chosen].max(axis=0), probabilities)
 
 
-def _answers(subject: Subject, layer: int | None) -> Callable[[Tensor], Tensor]:
-    """What gives, of inputs, what each class or each unit of ``layer`` sums up: (batch, units)."""
-    if layer is None:
+def _place(options: PreferredInputs, subject: Subject) -> int | None:
+    """Of the layer whose units are asked; None for classes."""
+    return None if options.layer is None else units.chosen_layer(subject, options.kind, options.layer)
+
+
+def _chosen(options: PreferredInputs, subject: Subject, place: int | None, examples: np.ndarray) -> list[int]:
+    """Which units of the layer at ``place``, or which classes."""
+    if place is not None:
+        activity = units.activity(subject, place, examples)
+        return units.chosen_units(options.kind, options.units, options.count, activity)
+    classes = len(subject.class_names)
+    for label in options.units:
+        units.check_number(options.kind, "units", label, first=0, last=classes - 1)
+    return list(options.units) or list(range(min(options.count, classes)))
+
+
+def _answers(subject: Subject, place: int | None) -> Callable[[Tensor], Tensor]:
+    """What gives, of inputs, the sum before the nonlinearity of each class or each unit of a layer: (batch, units)."""
+    if place is None:
         return lambda x: units.class_scores(subject, x)
 
     def sums(x: Tensor) -> Tensor:
         caught: list[Tensor] = []
-        handle = subject.network.layers[layer - 1].register_forward_hook(lambda *passed: caught.append(passed[-1]))
+        handle = subject.network.layers[place].register_forward_hook(lambda *passed: caught.append(passed[-1]))
         try:
             subject.network.logits(x)
         finally:
