@@ -112,7 +112,7 @@ def _colours(values: np.ndarray) -> tuple[dict[str, Any], str]:
     end = max(-low, high) or 1.0
     colours: Colormap = style.SIGNED if low < 0 else style.SEQUENTIAL
     scale = {"cmap": colours.with_extremes(bad=str(FRAME_GREY)), "vmin": -end if low < 0 else 0, "vmax": end}
-    return scale, f"{low:.3g} to {high:.3g}"
+    return scale, f"{low:.3g} to {high:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _outputs(subject: Subject, layer: Activation, maps: int) -> _Panel:

@@ -37,13 +37,13 @@ class Activations(Picture):
         example = _chosen(subject, self.example)
         layers = _activations(subject, example)
         shown = layers if len(layers) <= MOST_LAYERS else _spread_out(layers)
-        seen = f"{_answer(subject, example)}{_extremes(layers)}"
+        seen = " ".join(filter(None, (_answer(subject, example), _extremes(shown))))
         return Drawing(
             title="Activations",
             caption=f"What test example {example} makes of the network: the input, and below it what leaves each layer"
             f"{'' if shown is layers else f', {MOST_LAYERS} of {len(layers)}'}. A square is a feature map, {self.maps} "
-            f"of a layer at most, a small cell is a unit, row by row. {_colours(shown)} {seen}",
-            alt=f"An image and the activations of {len(shown)} layers above one another. {seen}",
+            f"of a layer at most, a small cell is a unit, row by row. {_colours(shown)} {seen}".strip(),
+            alt=f"An image and the activations of {len(shown)} layers above one another. {seen}".strip(),
             figure=draw_panels(subject, example, shown, self.maps),
         )
 
@@ -132,17 +132,15 @@ def _extremes(layers: Sequence[Activation]) -> str:
     """How much of what leaves hidden layers is nothing at all, or as much as it can be."""
     from nnpipe.training.inspection import SATURATED
 
-    zero, flat = [], []
+    zero = [(layer.place, float((layer.values == 0).mean())) for layer in layers[:-1]]
+    flat = []
     for layer in layers[:-1]:
-        number = layer.place + 1
-        if share := float((layer.values == 0).mean()):
-            zero.append(f"{share:.0%} of layer {number}")
         if layer.activation in SATURATED:
             low, high = SATURATED[layer.activation]
-            share = float(((layer.values < low) | (layer.values > high)).mean())
-            flat.append(f"{share:.0%} of layer {number}")
-    return _told(zero, "zero") + _told(flat, "at a flat end of the nonlinearity")
+            flat.append((layer.place, float(((layer.values < low) | (layer.values > high)).mean())))
+    return " ".join(filter(None, (_told(zero, "zero"), _told(flat, "at a flat end of the nonlinearity"))))
 
 
-def _told(shares: Sequence[str], what: str) -> str:
-    return f" Of the values {words.joined(shares)} are {what}." if shares else ""
+def _told(shares: Sequence[tuple[int, float]], what: str) -> str:
+    told = [f"{share:.0%} of layer {place + 1}" for place, share in shares if share >= 0.005]
+    return f"Of the values {words.joined(told)} are {what}." if told else ""

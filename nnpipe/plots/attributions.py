@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 COLUMNS = ("image", "gradient", "integrated\ngradients", "occlusion")
-HEAD, NAMES, GAP = 0.4, 0.74, 0.06  # inches: columns' names, an example's words, between images
+HEAD, NAMES, GAP = 0.4, 0.86, 0.06  # inches: columns' names, an example's words, between images
 
 
 class Attributions(Picture):

@@ -114,6 +114,7 @@ def _draw_quantiles(axes: Axes, layers: Sequence[Measured]) -> None:
         axes.bar(at, most - least, 0.22, least, color=SKY, alpha=0.45, linewidth=0)
         axes.bar(at, upper - lower, 0.4, lower, color=BLUE, alpha=0.75, linewidth=0)
         axes.plot([at - 0.2, at + 0.2], [median, median], color=INK, solid_capstyle="butt")
+    axes.use_sticky_edges = False
     axes.set_title("Activations")
     every = ceil(len(layers) / MOST_NUMBERED)
     axes.set_xticks(range(0, len(layers), every), [str(layer.number) for layer in layers[::every]])
@@ -150,7 +151,8 @@ def _draw_shares(axes: Axes, layers: Sequence[Measured], names: Sequence[str]) -
         told = (f"layer {number}, {label}: {share:.1%}" for number, share in zip(numbers, heights, strict=True))
         tell(axes, places, heights, told)
     axes.set_title("Shares" if len(names) > 1 else f"Share of {looks[names[0]][0]}")
-    axes.set_ylim(0, 1)
+    highest = max(share for layer in layers for share in layer.shares.values())
+    axes.set_ylim(0, min(1, max(0.1, 1.15 * highest)))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(visible=False, axis="x")
     if len(names) > 1:
