@@ -47,7 +47,7 @@ class PreferredExamples(Picture):
         seen = _seen(subject, answers, examples[best])
         return Drawing(
             title="What units like best",
-            caption=f"Each row is a unit of layer {units.told(subject, place)}, with the {len(best)} images that it "
+            caption=f"Each row is a unit of {units.in_words(subject, place)}, with the {len(best)} images that it "
             f"answers to most, the strongest first, of {units.looked_at(subject, self.examples)}; under its number its "
             "largest and its smallest activation among them. Images that have something in common tell what the unit "
             f"stands for.{_how_chosen(self.units, chosen, answers)} {seen}",

@@ -45,15 +45,13 @@ class PreferredInputs(Picture):
 
     def draw(self, subject: Subject) -> Drawing:
         place, found = _place(self, subject), found_for(self, subject)
-        whose, what = (
-            ("class", "classes") if place is None else (f"unit of layer {units.told(subject, place)}", "units")
-        )
+        whose, what = ("class", "classes") if place is None else (f"unit of {units.in_words(subject, place)}", "units")
         seen = _seen(found, units.looked_at(subject, self.examples))
         return Drawing(
             title=f"What {what} would like best",
             caption=f"For each {whose} the input that speaks most for it, made up in {self.steps} steps of gradient "
             "ascent from near the mean image, within the range of the data and no farther from their mean than they "
-            "are on the average. Shapes in it are what the network goes by; where it is noise, noise is enough to "
+            f"are on the average.{' Of a feature map the middle is asked.' * found.maps} Shapes in it are what the network goes by; where it is noise, noise is enough to "
             f"persuade it. Below stands the {'sum' if found.probabilities is None else 'probability'} that is reached. "
             f"{seen}",
             alt=f"{len(found.names)} images made up by gradient ascent, one for each {whose}. {seen}",
@@ -68,6 +66,7 @@ class Found(NamedTuple):
     answers: (units,), what each says of its image, before the nonlinearity; best: the largest that it says of any test
         example.
     probabilities: (units,), of classes only, and where the network tells some.
+    maps: whether the units are feature maps.
     """
 
     names: list[str]
@@ -75,6 +74,7 @@ class Found(NamedTuple):
     answers: np.ndarray
     best: np.ndarray
     probabilities: np.ndarray | None
+    maps: bool
 
 
 def found_for(options: PreferredInputs, subject: Subject) -> Found:
@@ -106,7 +106,8 @@ def found_for(options: PreferredInputs, subject: Subject) -> Found:
         tells = place is None and subject.score == "probability"
         probabilities = network.predict(inputs)[0][each, chosen].numpy() if tells else None
     names = [f"unit {unit}" for unit in chosen] if place is not None else [subject.class_names[unit] for unit in chosen]
-    return Found(names, in_data(subject, inputs), reached, of_examples[:, chosen].max(axis=0), probabilities)
+    maps = place is not None and len(network.architecture.shapes(network.input_shape)[place]) == 3
+    return Found(names, in_data(subject, inputs), reached, of_examples[:, chosen].max(axis=0), probabilities, maps)
 
 
 def _place(options: PreferredInputs, subject: Subject) -> int | None:

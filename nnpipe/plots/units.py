@@ -56,12 +56,18 @@ def check_number(picture: str, option: str, number: int, *, first: int, last: in
 
 
 def told(subject: Subject, place: int) -> str:
-    """A layer in words: its number, its kind, the shape that leaves it, its activation."""
+    """A layer as a title: its number, its kind, the shape that leaves it, its activation."""
     layer = subject.network.architecture.layers[place]
     shape = subject.network.architecture.shapes(subject.network.input_shape)[place]
     activation = layer.activation if isinstance(layer, ActivatedLayer) else "linear"
     name = f"{place + 1}  {words.kind(layer.kind)}  {words.shape(shape)}"
     return name if activation == "linear" else f"{name}  {words.kind(activation)}"
+
+
+def in_words(subject: Subject, place: int) -> str:
+    """A layer in a sentence."""
+    number, *rest = told(subject, place).split("  ")
+    return f"layer {number} ({', '.join(rest)})"
 
 
 def some(subject: Subject, count: int) -> np.ndarray:

@@ -56,7 +56,7 @@ def test_units_that_say_what_others_have_said_come_last() -> None:
 
 def test_an_autoencoders_code_is_the_layer_that_is_asked(encoded: Subject, images: Subject) -> None:
     assert chosen_layer(encoded, "", None) == encoded.code == 0
-    assert "a unit of layer 1  dense  3  sigmoid" in PreferredExamples().render(encoded).drawing.caption
+    assert "a unit of layer 1 (dense, 3, sigmoid)" in PreferredExamples().render(encoded).drawing.caption
     assert chosen_layer(images, "", None) == 0
     assert chosen_layer(images, "", 2) == 1
 

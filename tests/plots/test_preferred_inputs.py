@@ -92,6 +92,7 @@ def test_a_filter_is_maximised_in_the_middle_of_its_map(colours: Subject) -> Non
     ((_, image),) = preferred(subject, PreferredInputs(layer=1, units=[2], blur=0))
     away = image - subject.inputs.mean(axis=0)
     assert np.unravel_index(np.abs(away).argmax(), away.shape) == (1, 2, 2)
+    assert "Of a feature map the middle is asked" in PreferredInputs(layer=1).render(subject).drawing.caption
     rest = np.delete(away.ravel(), np.ravel_multi_index((1, 2, 2), away.shape))
     assert np.abs(rest).max() < away[1, 2, 2] / 3
 
