@@ -51,9 +51,9 @@ class PreferredInputs(Picture):
             title=f"What {what} would like best",
             caption=f"For each {whose} the input that speaks most for it, made up in {self.steps} steps of gradient "
             "ascent from near the mean image, within the range of the data and no farther from their mean than they "
-            f"are on the average.{' Of a feature map the middle is asked.' * found.maps} Shapes in it are what the network goes by; where it is noise, noise is enough to "
-            f"persuade it. Below stands the {'sum' if found.probabilities is None else 'probability'} that is reached. "
-            f"{seen}",
+            f"are on the average.{' Of a feature map the middle is asked.' * found.maps} Shapes in it are what the "
+            "network goes by; where it is noise, noise is enough to persuade it. Below stands the "
+            f"{'sum' if found.probabilities is None else 'probability'} that is reached. {seen}",
             alt=f"{len(found.names)} images made up by gradient ascent, one for each {whose}. {seen}",
             figure=_draw_images(subject, found),
         )

@@ -41,7 +41,7 @@ def test_a_filter_answers_to_an_image_with_the_largest_value_of_its_map(colours:
     kernels = np.zeros((6, 3, 3, 3), np.float32)
     kernels[2, 1, 0, 0] = 1.0
     tensors = {**colours.tensors, "layers.0.weight": kernels, "layers.0.bias": np.zeros(6, np.float32)}
-    drawing = PreferredExamples(units=[2]).render(replace(colours, tensors=tensors)).drawing
+    drawing = PreferredExamples(layer=1, units=[2]).render(replace(colours, tensors=tensors)).drawing
     largest = np.sort(colours.inputs[:, 1, :3, :3].max(axis=(1, 2)))[::-1]
     assert drawing.figure.texts[1].get_text() == f"{largest[0]:.3g} to {largest[8]:.3g}"
 
