@@ -225,7 +225,9 @@ def test_the_report_parses_and_every_anchor_leads_somewhere(bench: Bench) -> Non
     identifiers = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
     anchors = [attributes["href"] for attributes in page.named("a")]
-    assert {f"#{name}" for name in identifiers} >= set(anchors) > {"#data", "#pretraining", "#pictures"}
+    assert (
+        {f"#{name}" for name in identifiers} >= set(anchors) > {"#data", "#pretraining", "#picture-filters", "#inside"}
+    )
     assert page.named("html")[0]["lang"] == "en"
     assert [attributes.get("alt") is not None for attributes in page.named("img")] == [True] * 5
     scrolling = [a for tag, a in page.elements if a.get("class") == "scroll" or tag == "pre"]
