@@ -1,4 +1,4 @@
-"""A plot's SVG as a part of a page: in the page's colours, its identifiers its own, nothing in it but shapes and letters."""
+"""A plot as a part of a page: in the page's colours, its identifiers its own, nothing in it but shapes and letters."""
 
 from __future__ import annotations
 

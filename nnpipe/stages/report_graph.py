@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 WIDTH, HEIGHT = 104, 44  # of a box, in pixels
@@ -40,7 +41,7 @@ def boxes_of(stages: Sequence[Mapping[str, Any]], *, started: bool = False) -> t
     trained = 1 + len(layers)
     boxes = [_box(stage, step, MIDDLE) for step, stage in enumerate(chain)]
     boxes.append(Box("report", len(chain), MIDDLE, None))
-    arrows = [(before.name, after.name) for before, after in zip(boxes, boxes[1:], strict=False)]
+    arrows = [(before.name, after.name) for before, after in pairwise(boxes)]
     boxes.append(_box(by_input["exports"], trained + 1, RIGHT))
     arrows += [(boxes[trained].name, boxes[-1].name), (boxes[-1].name, "report")]
     if probes:
