@@ -81,9 +81,10 @@ def _members(value: JSON) -> dict[str, JSON] | None:
 
 
 def _brief(value: JSON) -> JSON:
-    """Without what is not set."""
+    """Without what is not set; what a component is comes first."""
     if isinstance(value, dict):
-        return {key: _brief(item) for key, item in value.items() if item not in (None, {}, [])}
+        names = sorted(value, key=lambda name: name != "kind")
+        return {name: _brief(value[name]) for name in names if value[name] not in (None, {}, [])}
     return [_brief(item) for item in value] if isinstance(value, list) else value
 
 
@@ -94,7 +95,7 @@ def _network(side: Side) -> dict[str, Any]:
 
 
 def _stages(sides: Sequence[Side]) -> Iterator[dict[str, Any]]:
-    """Each stage but the report: its seconds in each run; ``same``: whether all have one content, None if not all do."""
+    """Each stage but the report: its seconds in each run; ``same``: whether all have one content."""
     for name in dict.fromkeys(name for side in sides for name in side.artifacts):
         there = [side.artifacts.get(name) for side in sides]
         known = [artifact for artifact in there if artifact]
