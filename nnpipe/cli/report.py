@@ -27,7 +27,7 @@ def report(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[REF]...",
+            metavar="REF",
             help="A ref, a spec's name, a run or the beginning of an artifact id; of two to four a page compares them.",
             show_default=False,
         ),
@@ -36,7 +36,11 @@ def report(
     index: Annotated[bool, typer.Option("--index", help="Make a page of all runs.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Where to write a page that is made. [compare-A-B.html; STORE/index.html]"),
+        typer.Option(
+            metavar="PATH",
+            help="Where to write a page; by default compare-A-B.html here, or index.html in the store.",
+            show_default=False,
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace PATH if it is there.")] = False,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,

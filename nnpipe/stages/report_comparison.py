@@ -168,7 +168,7 @@ def mcnemar(first: int, second: int) -> float:
     """The two-sided p-value of McNemar's exact test (McNemar 1947): a fair coin's, thrown first + second times."""
     thrown, fewer = first + second, min(first, second)
     tail = sum(comb(thrown, heads) for heads in range(fewer + 1))
-    return float(min(1, Fraction(2 * tail, 2**thrown)))
+    return float(min(Fraction(1), Fraction(2 * tail, 2**thrown)))
 
 
 # -- pictures ------------------------------------------------------------------------------------------------
