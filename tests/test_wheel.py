@@ -45,6 +45,8 @@ def test_the_wheel_has_the_flows_the_starters_and_the_templates(installed: Path)
         "nnpipe/starters/digits.yaml",
         "nnpipe/starters/mnist_dbn.yaml",
         "nnpipe/stages/templates/report.html.jinja",
+        "nnpipe/stages/comparison.html.jinja",
+        "nnpipe/stages/index.html.jinja",
     } <= names
     assert not [name for name in names if name.startswith(("tests", "docs", "artifacts", "specs"))]
 

@@ -65,14 +65,14 @@ def _listed(listing: dict[str, Any]) -> list[str]:
         lines += [*table(("ref", "artifact"), [(n, id_[:SHORT]) for n, id_ in listing["refs"].items()], "<<"), ""]
     rows = []
     for run in listing["runs"]:
-        shown = _result(run["metrics"] or {})
+        shown = result(run["metrics"] or {})
         rows.append((run["run"], run["status"], when(run["started"]), shown, duration(run["seconds"])))
     if rows:
         lines += [*table(("run", "status", "when", "result", "took"), rows, "<<<<>"), ""]
     return [*lines, f"{listing['artifacts']} artifacts, {size(listing['bytes'])} in {listing['store']}"]
 
 
-def _result(metrics: dict[str, float]) -> str:
+def result(metrics: dict[str, float]) -> str:
     """The one measure that a run is told by, for classes, numbers or inputs given back; a dash where there is none."""
     for name, told in (("test_accuracy", "accuracy"), ("test_r2", "R2"), ("test_squared_error", "squared error")):
         if name in metrics:

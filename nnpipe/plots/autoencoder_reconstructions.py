@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,7 @@ class AutoencoderReconstructions(Picture):
 
     kind: Literal["autoencoder_reconstructions"] = "autoencoder_reconstructions"
     needs: ClassVar[str] = "an unrolled network, and images of one or three channels"
+    section: ClassVar[Section] = "results"
     count: int = Field(10, ge=1, le=20, description="How many images to show at most.")
 
     def applies(self, subject: Subject) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ class Codes(Picture):
 
     kind: Literal["codes"] = "codes"
     needs: ClassVar[str] = "an unrolled network whose code has at least two units"
+    section: ClassVar[Section] = "activations"
 
     def applies(self, subject: Subject) -> bool:
         return subject.code is not None and subject.predictions.shape[1] >= 2 and len(subject.predictions) > 2

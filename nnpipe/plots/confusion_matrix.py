@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,7 @@ class ConfusionMatrix(Picture):
 
     kind: Literal["confusion_matrix"] = "confusion_matrix"
     needs: ClassVar[str] = "a confusion matrix among what was measured on the test examples"
+    section: ClassVar[Section] = "results"
 
     def applies(self, subject: Subject) -> bool:
         return bool(subject.evaluation.get("confusion_matrix"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from nnpipe.plots.chain_picture import ChainPicture
-from nnpipe.plots.picture import Drawing, Subject
+from nnpipe.plots.picture import Drawing, Section, Subject
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,7 @@ class DbnSamples(ChainPicture):
 
     kind: Literal["dbn_samples"] = "dbn_samples"
     needs: ClassVar[str] = "a network fine-tuned by up_down, and images of one or three channels"
+    section: ClassVar[Section] = "generation"
     label: int | None = Field(None, ge=0, description="The class to be held, by its number; left out: each in its row.")
 
     def applies(self, subject: Subject) -> bool:

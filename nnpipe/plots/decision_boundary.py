@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ class DecisionBoundary(Picture):
 
     kind: Literal["decision_boundary"] = "decision_boundary"
     needs: ClassVar[str] = "data of two features and two classes, of which the network tells probabilities"
+    section: ClassVar[Section] = "results"
 
     def applies(self, subject: Subject) -> bool:
         plane = list(subject.attributes["input_shape"]) == [2]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from nnpipe.plots import words
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,7 @@ class DeepFilters(Picture):
 
     kind: Literal["deep_filters"] = "deep_filters"
     needs: ClassVar[str] = "images of one or three channels, and dense layers alone from them on, at least two"
+    section: ClassVar[Section] = "weights"
     count: int = Field(30, ge=1, le=100, description="How many units to show at most of each layer, strongest first.")
     layers: int = Field(4, ge=1, description="How many layers to show at most: from the second on, and the last.")
 

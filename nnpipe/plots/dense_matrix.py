@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ class DenseMatrix(Picture):
 
     kind: Literal["dense_matrix"] = "dense_matrix"
     needs: ClassVar[str] = f"a dense layer above the first with weights, of at least {LEAST} units and {LEAST} inputs"
+    section: ClassVar[Section] = "weights"
     layer: int | None = Field(
         None, ge=0, description="Its place among the layers, from 0; left out: the first that does not see the data."
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,7 @@ class Examples(Picture):
 
     kind: Literal["examples"] = "examples"
     needs: ClassVar[str] = "images of one or three channels, and classes"
+    section: ClassVar[Section] = "results"
     count: int = Field(10, ge=1, le=50, description="How many to show of each sort at most.")
 
     def applies(self, subject: Subject) -> bool:

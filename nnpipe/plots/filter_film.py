@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ class FilterFilm(Picture):
 
     kind: Literal["filter_film"] = "filter_film"
     needs: ClassVar[str] = "a pretrained first layer that sees images of one or three channels, and its snapshots"
+    section: ClassVar[Section] = "weights"
     count: int = Field(16, ge=1, le=36, description="How many filters to show at most, those of the first units.")
     frames: int = Field(10, ge=2, le=20, description="How many epochs to show at most; the first ones come closest.")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ class Filters(Picture):
 
     kind: Literal["filters"] = "filters"
     needs: ClassVar[str] = "images of one or three channels that go straight into a conv2d or dense layer"
+    section: ClassVar[Section] = "weights"
     count: int = Field(100, ge=1, le=100, description="How many to show at most, the strongest first.")
     scale: Literal["shared", "each"] = Field("shared", description="One colour scale for all, or one for each.")
     numbers: bool = Field(True, description="Whether the number of its unit, from 0, stands above each filter.")

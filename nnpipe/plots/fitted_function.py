@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ class FittedFunction(Picture):
 
     kind: Literal["fitted_function"] = "fitted_function"
     needs: ClassVar[str] = "inputs of one number, and numbers to learn"
+    section: ClassVar[Section] = "results"
 
     def applies(self, subject: Subject) -> bool:
         one = list(subject.attributes["input_shape"]) == [1]

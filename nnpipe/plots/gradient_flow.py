@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ class GradientFlow(Picture):
 
     kind: Literal["gradient_flow"] = "gradient_flow"
     needs: ClassVar[str] = "at least two layers with weights"
+    section: ClassVar[Section] = "training"
 
     def applies(self, subject: Subject) -> bool:
         inside = subject.history.get("inside") or [{}]
@@ -79,14 +80,15 @@ def _draw_epochs(axes: Axes, inside: Inside) -> None:
     import matplotlib as mpl
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import logarithmic
+    from nnpipe.plots.style import SERIES, logarithmic
 
     layers = _layers(inside)
-    colours = mpl.colormaps["viridis"]
+    few, scale = len(layers) <= len(SERIES), mpl.colormaps["viridis"]
     for number, layer in enumerate(layers, start=1):
         values = [epoch[layer]["gradient_norm"] for epoch in inside]
-        label = str(number) if number in (1, len(layers)) or len(layers) <= 6 else None
-        axes.plot(range(len(inside)), values, color=colours(0.9 * (number - 1) / (len(layers) - 1)), label=label)
+        label = str(number) if few or number in (1, len(layers)) else None
+        colour = SERIES[number - 1] if few else scale(0.9 * (number - 1) / (len(layers) - 1))
+        axes.plot(range(len(inside)), values, color=colour, label=label)
     logarithmic(axes.yaxis)
     axes.set_title("Length of the gradient, epoch by epoch")
     axes.set_xlabel("epoch; 0: before training")

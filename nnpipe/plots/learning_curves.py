@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nnpipe.plots import words
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,7 @@ class LearningCurves(Picture):
 
     kind: Literal["learning_curves"] = "learning_curves"
     needs: ClassVar[str] = "a history with at least one epoch"
+    section: ClassVar[Section] = "training"
 
     def applies(self, subject: Subject) -> bool:
         return bool(subject.history["records"])

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from nnpipe.models.network import Network
+
+# What pictures tell of: a report shows those of one section together.
+Section = Literal["pretraining", "training", "results", "weights", "activations", "generation", "inside"]
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,7 @@ class Picture(Part):
     )
     title: str | None = Field(None, min_length=1, max_length=120, description="What the report calls it.")
     needs: ClassVar[str]  # what must be there for the picture to apply, in words
+    section: ClassVar[Section] = "inside"  # of a report
 
     @abstractmethod
     def applies(self, subject: Subject) -> bool:

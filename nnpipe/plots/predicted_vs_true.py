@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ class PredictedVsTrue(Picture):
 
     kind: Literal["predicted_vs_true"] = "predicted_vs_true"
     needs: ClassVar[str] = "numbers to learn"
+    section: ClassVar[Section] = "results"
 
     def applies(self, subject: Subject) -> bool:
         return bool(subject.target_names) and len(subject.truth) > 0

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 
 class PretrainedFilters(Picture):
@@ -14,6 +14,7 @@ class PretrainedFilters(Picture):
 
     kind: Literal["pretrained_filters"] = "pretrained_filters"
     needs: ClassVar[str] = "a pretrained first layer and images of one or three channels"
+    section: ClassVar[Section] = "weights"
     count: int = Field(100, ge=1, le=100, description="How many to show at most, the strongest first.")
     scale: Literal["shared", "each"] = Field("shared", description="One colour scale for all, or one for each.")
     numbers: bool = Field(True, description="Whether the number of its unit, from 0, stands above each filter.")

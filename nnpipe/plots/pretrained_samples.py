@@ -7,7 +7,7 @@ from math import prod
 from typing import ClassVar, Literal
 
 from nnpipe.plots.chain_picture import ChainPicture
-from nnpipe.plots.picture import Drawing, Pretrained, Subject
+from nnpipe.plots.picture import Drawing, Pretrained, Section, Subject
 
 
 class PretrainedSamples(ChainPicture):
@@ -15,6 +15,7 @@ class PretrainedSamples(ChainPicture):
 
     kind: Literal["pretrained_samples"] = "pretrained_samples"
     needs: ClassVar[str] = "layers that are all pretrained as machines of binary units, and images"
+    section: ClassVar[Section] = "generation"
 
     def applies(self, subject: Subject) -> bool:
         layers, shape = subject.pretrained, subject.image_shape

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nnpipe.plots import words
-from nnpipe.plots.picture import Drawing, Picture, Pretrained, Subject
+from nnpipe.plots.picture import Drawing, Picture, Pretrained, Section, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,7 @@ class PretrainingCurves(Picture):
 
     kind: Literal["pretraining_curves"] = "pretraining_curves"
     needs: ClassVar[str] = "at least one pretrained layer with a history"
+    section: ClassVar[Section] = "pretraining"
 
     def applies(self, subject: Subject) -> bool:
         return bool(_measures(subject))

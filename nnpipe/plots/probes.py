@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 LINES = {"linear_accuracy": "linear probe", "neighbour_accuracy": "nearest neighbours"}
 
@@ -14,6 +14,7 @@ class Probes(Picture):
 
     kind: Literal["probes"] = "probes"
     needs: ClassVar[str] = "a spec that asks for probes"
+    section: ClassVar[Section] = "pretraining"
 
     def applies(self, subject: Subject) -> bool:
         return bool(subject.probes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Pretrained, Subject
+from nnpipe.plots.picture import Drawing, Picture, Pretrained, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,7 @@ class Reconstructions(Picture):
 
     kind: Literal["reconstructions"] = "reconstructions"
     needs: ClassVar[str] = "a pretrained first layer that can decode, and images of one or three channels"
+    section: ClassVar[Section] = "pretraining"
     count: int = Field(5, ge=1, le=20, description="How many images to show at most.")
 
     def applies(self, subject: Subject) -> bool:

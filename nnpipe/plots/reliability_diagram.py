@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,7 @@ class ReliabilityDiagram(Picture):
 
     kind: Literal["reliability_diagram"] = "reliability_diagram"
     needs: ClassVar[str] = "a calibration table among what was measured on the test examples"
+    section: ClassVar[Section] = "results"
 
     def applies(self, subject: Subject) -> bool:
         return bool(subject.evaluation.get("calibration"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ class SecondLayerKernels(Picture):
 
     kind: Literal["second_layer_kernels"] = "second_layer_kernels"
     needs: ClassVar[str] = "a conv2d layer that reads at least two feature maps of another"
+    section: ClassVar[Section] = "weights"
     layer: int | None = Field(
         None, ge=0, description="Its place among the layers, from 0; left out: the first that reads feature maps."
     )

@@ -21,17 +21,24 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from nnpipe.plots.palette import BLUE as BLUE
+from nnpipe.plots.palette import FAINT as FAINT
+from nnpipe.plots.palette import GREEN as GREEN
+from nnpipe.plots.palette import GRID as GRID
+from nnpipe.plots.palette import INK as INK
+from nnpipe.plots.palette import MUTED as MUTED
+from nnpipe.plots.palette import ORANGE as ORANGE
+from nnpipe.plots.palette import PURPLE as PURPLE
+from nnpipe.plots.palette import SERIES as SERIES
+from nnpipe.plots.palette import SKY as SKY
+from nnpipe.plots.palette import VERMILLION as VERMILLION
+
 WIDTH = 4.8  # inches
 DPI = 200
 FRAME_MS, LAST_FRAME_MS = 250, 2000  # of a film
 
 TOLD = "told: "  # begins the name of an SVG's group whose rest is shown where the pointer rests
 _TOLD = re.compile(f"""<g id=(["']){TOLD}(.*?)\\1>""")
-
-INK, MUTED, FAINT = "#1f2328", "#59636e", "#d1d9e0"
-# Okabe and Ito 2008: told apart with every kind of colour vision.
-BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#aa5a8c", "#56b4e9", "#e69f00"
-SERIES = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE)
 
 # Blue for negative, red for positive: told apart by the colour-blind too. An odd number of colours: zero is white.
 SIGNED = LinearSegmentedColormap.from_list(
@@ -54,7 +61,7 @@ SETTINGS: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "grid.color": "#eaeef2",
+    "grid.color": GRID,
     "grid.linewidth": 0.8,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
@@ -133,7 +140,7 @@ def svg(figure: Figure, salt: str) -> bytes:
 def tell(axes: Axes, x: Iterable[float], y: Iterable[float], words: Iterable[str]) -> None:
     """Say ``words`` where the pointer rests on the points (x, y) of an SVG; nothing of it is seen in a PNG."""
     for at, height, text in zip(x, y, words, strict=True):
-        axes.plot([at], [height], "o", markersize=9, alpha=0, gid=TOLD + " ".join(text.split()))
+        axes.plot([at], [height], "o", color=INK, markersize=9, alpha=0, gid=TOLD + " ".join(text.split()))
 
 
 def logarithmic(axis: Axis) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ def draw(
     others: what the labels of the lines are.
     smaller: whether the best value is the smallest.
     """
-    from nnpipe.plots.style import SERIES, new_figure
+    from nnpipe.plots.style import SERIES, new_figure, tell
 
     numeric = all(isinstance(value, int | float) for value in values)
     shown = lines[:MOST_LINES]
@@ -67,6 +67,7 @@ def draw(
             label=shortened(line.label), color=colour, linestyle=style if numeric else "none",
             marker=MARKERS[index % len(MARKERS)], markersize=5, capsize=3, elinewidth=1.1, linewidth=1.5,
         )  # fmt: skip
+        tell(axes, where.values(), means, _told(line, values))
     axes.set_ylabel(kind(measure))
     axes.margins(y=0.12)
     if legend:
@@ -74,6 +75,13 @@ def draw(
     title = f"{kind(measure).capitalize()} by {axis}"
     caption = f"{_how_to_read(lines, len(shown), numeric=numeric)} {_seen(lines, axis, values, smaller=smaller)}"
     return Drawing(title, caption, f"{title}: {_described(shown, values)}", figure)
+
+
+def _told(line: Line, values: Sequence[float | str]) -> Iterator[str]:
+    """What the pointer shows on the means of a line."""
+    for place, point in line.points.items():
+        spread = f" ± {point.std:.2g}" if point.std is not None else ""
+        yield f"{line.label + ', ' if line.label else ''}{values[place]}: {point.mean:.4g}{spread}"
 
 
 def _scale(axes: Axes, axis: str, values: Sequence[float | str], *, numeric: bool) -> list[float]:

@@ -5,23 +5,21 @@ All facts come from the input artifacts; only the times in it may differ between
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from nnpipe.models.architecture import Model
-from nnpipe.plots import words
 from nnpipe.spec import Part
-from nnpipe.stages.report_data import data_facts, data_url
+from nnpipe.stages.report_data import data_facts
+from nnpipe.stages.report_graph import boxes_of, drawn
 from nnpipe.stages.report_layers import layer_rows
+from nnpipe.stages.report_page import TEMPLATES, digest_of, render
+from nnpipe.stages.report_pictures import SECTIONS, pictures_of, sections
 from nnpipe.stages.report_results import result_facts
 from nnpipe.stages.report_spec import spec_text
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.training.history import REASONS
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Report(Part):
@@ -41,24 +39,27 @@ class Report(Part):
 
 def template_digest() -> str:
     """SHA-256 of the template's files, names included."""
-    state = hashlib.sha256()
-    for path in sorted(TEMPLATES.iterdir()):
-        if path.is_file():
-            state.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return state.hexdigest()
+    return digest_of(*(path for path in TEMPLATES.iterdir() if path.is_file()))
 
 
 def report(config: Report, work: Work) -> None:
     """Write ``report.html``. The times in it are no part of its content."""
-    timeless = {name: Artifact(a.id, a.directory, a.manifest) for name, a in work.inputs.items()}
-    work.output.file("report.html", _html(config, work.inputs), content=_html(config, timeless))
+    facts, timeless = _facts(config, work.inputs), {name: _timeless(a) for name, a in work.inputs.items()}
+    whole, content = (render("report.html.jinja", {**facts, **_times(config, i)}) for i in (work.inputs, timeless))
+    work.output.file("report.html", whole.encode(), content=content.encode())
     work.output.summary["file"] = "report.html"
 
 
-def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
+def _timeless(artifact: Artifact) -> Artifact:
+    return Artifact(artifact.id, artifact.directory, artifact.manifest)
+
+
+def _facts(config: Report, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+    """What is the same in identical runs."""
     pretrained = [inputs[name] for name in _numbered(inputs, "pretrain")]
     document = inputs["model"].tensors("model")[1]
-    facts = {
+    pictures = pictures_of(inputs["pictures"])
+    return {
         "config": config,
         "spec_text": spec_text(config.spec),
         "seed": config.spec.get("seed", 0),
@@ -66,37 +67,32 @@ def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
         "scaling": document["scaling"],
         "target_scaling": document.get("target_scaling"),
         "layers": layer_rows(inputs["model"], len(pretrained)),
-        "pretrained": [{**layer.summary, "seconds": layer.made.get("seconds")} for layer in pretrained],
         "labelled": sorted({layer.summary["method"] for layer in pretrained if layer.summary.get("labels")}),
         "probes": [inputs[name].summary for name in _numbered(inputs, "probe")],
         "code": _code_units(document),
         "model": inputs["model"].summary,
         "reason": REASONS.get(inputs["model"].summary.get("stopped", "")),
-        "pace": _pace(inputs["model"].made),
         "evaluation": result_facts(inputs["data"], inputs["evaluation"]),
         "metrics": inputs["evaluation"].summary.get("metrics", {}),
-        "pictures": _pictures(inputs["pictures"]),
+        "pictures": pictures,
+        "sections": sections(pictures),
+        "headings": SECTIONS,
         "exports": inputs["exports"].json("exports"),
-        "stages": _stages(inputs),
+    }
+
+
+def _times(config: Report, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+    """What differs from run to run: when, how long, on what."""
+    pretrained = [inputs[name] for name in _numbered(inputs, "pretrain")]
+    stages = _stages(inputs)
+    boxes, arrows = boxes_of(stages, started=bool(config.spec.get("train", {}).get("start")))
+    return {
+        "pretrained": [{**layer.summary, "seconds": layer.made.get("seconds")} for layer in pretrained],
+        "pace": _pace(inputs["model"].made),
+        "stages": stages,
+        "graphs": [drawn(boxes, arrows, downwards=downwards) for downwards in (False, True)],
         "environment": inputs["model"].made.get("environment", {}),
     }
-    return _render(facts).encode()
-
-
-def _render(facts: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = (words.duration, words.size, words.number, words.percent, words.shape, words.kind, words.joined)
-    for function in (*filters, words.metric):
-        environment.filters[function.__name__] = function
-    return environment.get_template("report.html.jinja").render(facts)
 
 
 def _pace(made: Mapping[str, Any]) -> dict[str, float] | None:
@@ -108,13 +104,11 @@ def _pace(made: Mapping[str, Any]) -> dict[str, float] | None:
     return {"epoch": seconds / len(epochs), "examples": sum(epoch["examples"] for epoch in epochs) / seconds}
 
 
-def _pictures(artifact: Artifact) -> list[dict[str, str]]:
-    listed: list[dict[str, str]] = artifact.json("pictures")
-    return [{**entry, "url": data_url(artifact.path(entry["file"]).read_bytes())} for entry in listed]
-
-
 def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
-    """One row a stage, in the order they ran: what it made, when, and how its time compares with the longest."""
+    """One row a stage, in the order they ran: what it made, when, and how its time compares with the longest.
+
+    earlier: whether the run that computed the last of them found this one in the store.
+    """
     order = [
         "data",
         *_numbered(inputs, "pretrain"),
@@ -126,6 +120,7 @@ def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     ]
     artifacts = [inputs[name] for name in order]
     longest = max((artifact.made.get("seconds") or 0 for artifact in artifacts), default=0) or 1
+    newest = max(artifacts, key=lambda artifact: str(artifact.made.get("at"))).made.get("run")
     return [
         {
             "name": artifact.manifest.stage,
@@ -137,6 +132,7 @@ def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
             "at": str(artifact.made.get("at") or "").replace("T", " ").replace("+00:00", " UTC"),
             "seconds": artifact.made.get("seconds"),
             "device": artifact.made.get("device"),
+            "earlier": artifact.made.get("run") != newest,
             "bar": 100 * (artifact.made.get("seconds") or 0) / longest,
         }
         for name, artifact in zip(order, artifacts, strict=True)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from nnpipe.plots import words as reading
 from nnpipe.spec import Part
 from nnpipe.spec.matrix import MATRIX, SEED
 from nnpipe.spec.words import words
-from nnpipe.stages.report import TEMPLATES
+from nnpipe.stages.report_page import PAGES, SHARED, TEMPLATES, digest_of, render
 from nnpipe.stages.report_spec import spec_text
 from nnpipe.stages.sweep_plots import Course, plots
 from nnpipe.stages.sweep_table import Row, best, decimal, short_names, smaller_is_better, table, to_csv
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
 
-TEMPLATE = Path(__file__).with_name("sweep.html.jinja")  # not among those of a run's report, whose keys count them
+TEMPLATE = "sweep.html.jinja"  # not among those of a run's report, whose keys count them
 
 
 class Outcome(Part):
@@ -47,8 +44,7 @@ class SweepReport(Part):
 
 def template_digest() -> str:
     """SHA-256 of the files that the template is made of."""
-    files = (TEMPLATE, TEMPLATES / "report.css")
-    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+    return digest_of(PAGES / TEMPLATE, *(TEMPLATES / name for name in SHARED))
 
 
 def evaluation_of(number: int) -> str:
@@ -75,9 +71,9 @@ def sweep(config: SweepReport, work: Work) -> None:
     rows = table(runs, config.metrics)
     facts = _facts(config, runs, rows, _courses(config, work.inputs))
     links = {number: _link(work.inputs[report_of(number)]) for number in _reported(config, work.inputs)}
-    page = _render({**facts, "links": links}).encode()
-    timeless = _render({**facts, "links": dict.fromkeys(links, "#")}).encode()
-    work.output.file("report.html", page, content=timeless)
+    page = render(TEMPLATE, {**facts, "links": links}, decimal, words)
+    timeless = render(TEMPLATE, {**facts, "links": dict.fromkeys(links, "#")}, decimal, words)
+    work.output.file("report.html", page.encode(), content=timeless.encode())
     work.output.file("table.csv", to_csv(rows).encode())
     work.output.json("table", [row.to_json() for row in rows])
     work.output.summary = {"runs": len(runs), "failed": sum(run.failed is not None for run in config.runs)}
@@ -107,21 +103,6 @@ def _reported(config: SweepReport, inputs: Mapping[str, Artifact]) -> list[int]:
 def _link(report: Artifact) -> str:
     """From one artifact's page to another's: both lie two folders below ``objects``."""
     return f"../../{report.id[:2]}/{report.id}/report.html"
-
-
-def _render(facts: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([TEMPLATE.parent, TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for function in (reading.number, reading.kind, reading.joined, decimal, words):
-        environment.filters[function.__name__] = function
-    return environment.get_template(TEMPLATE.name).render(facts)
 
 
 def _facts(

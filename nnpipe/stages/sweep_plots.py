@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from nnpipe.plots.sweep import MOST_LINES, Line, Point
 from nnpipe.plots.sweep_curves import Curve
 from nnpipe.spec.matrix import SEED
 from nnpipe.spec.words import words
+from nnpipe.stages.report_pictures import drawing
 from nnpipe.stages.sweep_table import Row, short_names, smaller_is_better, table
 from nnpipe.store.canonical import canonical_json
 
@@ -33,14 +33,13 @@ def plots(
     rows: Sequence[Row],
     runs: Sequence[tuple[Mapping[str, Any], Mapping[str, float]]],
     courses: Sequence[Course],
-) -> Iterator[dict[str, str]]:
-    """A plot of each measure that some run has, and one of how training went: title, caption, alt, url."""
+) -> Iterator[dict[str, Any]]:
+    """A plot of each measure that some run has, and one of how training went, as a page shows them."""
     from nnpipe.plots import style
 
     with style.applied():
-        for drawing in _drawings(axes, metrics, rows, runs, courses):
-            url = "data:image/png;base64," + base64.b64encode(style.png(drawing.figure)).decode()
-            yield {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt, "url": url}
+        for number, drawn in enumerate(_drawings(axes, metrics, rows, runs, courses), start=1):
+            yield drawing(drawn, str(number))
 
 
 def _drawings(

@@ -53,7 +53,8 @@ def visualize(config: Visualize, work: Work) -> None:
         if svg:
             work.output.file(f"{name}.svg", svg)
         words = {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
-        listed.append({"name": name, "kind": picture.kind, "file": f"{name}.png", "plot": drawing.plot, **words})
+        place = {"name": name, "kind": picture.kind, "section": picture.section, "file": f"{name}.png"}
+        listed.append({**place, "plot": drawing.plot, **words})
         work.advanced(len(listed), len(config.pictures), {})
     work.output.json("pictures", listed)
     work.output.summary["pictures"] = [entry["name"] for entry in listed]

@@ -101,10 +101,12 @@ class Bench:
         return self.store.artifact(record.artifact, record.made)
 
     def html(self, **changes: Any) -> str:
+        return self.report(**changes).path("report.html").read_text(encoding="utf-8")
+
+    def report(self, **changes: Any) -> Artifact:
         facts = {"name": "small", "description": "A small run.", "spec": SPEC, "template": template_digest()}
         facts |= {"model": MODEL, **changes}
-        made = self.make("report", lambda work: report(Report(**facts), work))
-        return made.path("report.html").read_text(encoding="utf-8")
+        return self.make("report", lambda work: report(Report(**facts), work))
 
 
 def _data(work: Work) -> None:
@@ -225,7 +227,9 @@ def test_the_report_parses_and_every_anchor_leads_somewhere(bench: Bench) -> Non
     identifiers = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
     anchors = [attributes["href"] for attributes in page.named("a")]
-    assert {f"#{name}" for name in identifiers} >= set(anchors) > {"#data", "#pretraining", "#pictures"}
+    assert (
+        {f"#{name}" for name in identifiers} >= set(anchors) > {"#data", "#pretraining", "#picture-filters", "#inside"}
+    )
     assert page.named("html")[0]["lang"] == "en"
     assert [attributes.get("alt") is not None for attributes in page.named("img")] == [True] * 5
     scrolling = [a for tag, a in page.elements if a.get("class") == "scroll" or tag == "pre"]
@@ -259,6 +263,24 @@ def test_the_report_fits_telephones_paper_and_dark_rooms(bench: Bench) -> None:
     assert len(html) < 10_000_000
 
 
+def test_what_an_earlier_run_had_computed_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, made={**MADE, "run": "of-yesterday"})
+    assert "by an earlier run" not in Page(bench.html()).text
+    bench.made = {**MADE, "run": "of-today", "at": "2026-01-03T00:00:00+00:00"}
+    bench.inputs["pictures"] = bench.make("pictures-again", _pictures)
+    page = Page(bench.html())
+    assert page.text.count("· by an earlier run") == len(bench.inputs) - 1
+    boxes = [attributes.get("class") for tag, attributes in page.elements if tag == "g"]
+    assert boxes.count("earlier") == 2 * (len(bench.inputs) - 1), "in the graph to the right and in the one downwards"
+
+
+def test_the_graph_is_told_to_whoever_cannot_see_it(tmp_path: Path) -> None:
+    page = Page(Bench(tmp_path).html())
+    labels = [a["aria-label"] for a in page.named("svg") if str(a.get("class")).startswith("graph")]
+    assert len(set(labels)) == 1
+    assert str(labels[0]).startswith("data, pretrain/1, model, evaluation, pictures, exports, report: an arrow leads")
+
+
 def test_the_report_does_without_times_environment_and_pretraining(tmp_path: Path) -> None:
     page = Page(Bench(tmp_path, made={}, pretrained=False).html(description=""))
     assert "#pretraining" not in [attributes["href"] for attributes in page.named("a")]
@@ -268,11 +290,12 @@ def test_the_report_does_without_times_environment_and_pretraining(tmp_path: Pat
 
 
 def test_only_times_differ_between_reports_of_identical_runs(tmp_path: Path) -> None:
-    first = Bench(tmp_path / "first").html()
     later = {**MADE, "seconds": 99.0, "at": "2027-12-31T00:00:00+00:00"}
-    second = Bench(tmp_path / "second", made=later).html()
-    assert first != second
-    assert _without_times(first) == _without_times(second)
+    first, second = Bench(tmp_path / "first").report(), Bench(tmp_path / "second", made=later).report()
+    pages = [made.path("report.html").read_text(encoding="utf-8") for made in (first, second)]
+    assert pages[0] != pages[1]
+    assert _without_times(pages[0]) == _without_times(pages[1])
+    assert first.manifest.content == second.manifest.content
 
 
 def _without_times(html: str) -> str:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
-import subprocess
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from itertools import product
@@ -269,7 +267,7 @@ def test_the_report_has_the_table_the_plots_the_runs_and_the_matrix(whole: tuple
         "nnpipe sweep points.yaml",
     ):
         assert sentence in page.text
-    assert [tag for tag, _ in page.elements].count("img") == 3
+    assert [tag for tag, _ in page.elements].count("figure") == 3
     assert artifact.json("table")[0]["test_accuracy"] == {"mean": pytest.approx(0.2), "std": pytest.approx(0.1), "n": 3}
     assert artifact.path("table.csv").read_text() == to_csv(table(RUNS, ("test_accuracy", "test_loss")))
 
@@ -302,13 +300,3 @@ def test_a_run_that_failed_is_told_with_its_reason(tmp_path: Path) -> None:
     assert "12 runs, of which 2 failed." in page.text
     assert page.text.count("failed: training diverged") == 2
     assert store.artifact(record.artifact).summary == {"runs": 12, "failed": 2}
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser to open it with")
-def test_a_browser_shows_the_report(whole: tuple[Store, Record], tmp_path: Path) -> None:
-    store, record = whole
-    page = (store.directory(record.artifact) / "report.html").resolve().as_uri()
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    done = subprocess.run([*command, "--dump-dom", page], capture_output=True, text=True, timeout=60, check=True)
-    assert "The largest mean test accuracy" in done.stdout
-    assert done.stdout.count("<figure>") == 3
