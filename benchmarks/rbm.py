@@ -1,10 +1,11 @@
 """One RBM of 784-500 units, nnpipe by CD-1 and scikit-learn's BernoulliRBM, in one process, turn by turn.
 
-    python benchmarks/rbm.py [--epochs 5] [--images 60000] [--rounds 3]
+    python benchmarks/rbm.py [--epochs 5] [--images 60000] [--rounds 3] [--precision float32 | bfloat16]
 
 Both learn from the same images, MNIST's from NNPIPE_DATA/mnist or scikit-learn's digits enlarged where there are none,
 in batches of 100 with learning rate 0.05, without momentum or weight decay, on two cores. The chains of scikit-learn's
-persist, about which it offers no choice; it takes as many products of matrices for a batch. Printed are the seconds of
+persist, about which it offers no choice; it takes as many products of matrices for a batch. The precision is that of
+nnpipe's products; scikit-learn has float32 alone. Printed are the seconds of
 whole trainings, their ratio, and the reconstruction errors at the end: squared, summed over pixels, mean over images,
 up and down with probabilities for both. What else a machine does disturbs both: go by the best rounds.
 """
@@ -17,9 +18,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -33,6 +35,7 @@ from nnpipe.pretraining.rbm import Rbm
 from nnpipe.training.examples import Examples
 from nnpipe.training.loop import fit
 from nnpipe.training.optimizers.sgd import Sgd
+from nnpipe.training.precision import Precision
 from nnpipe.training.regime import Regime
 
 HIDDEN, BATCH, RATE = 500, 100, 0.05
@@ -68,12 +71,13 @@ def images(count: int) -> tuple[str, np.ndarray]:
     return "digits, enlarged", np.resize(large, (count, 784))
 
 
-def nnpipe(x: np.ndarray, epochs: int, seed: int) -> tuple[float, float]:
+def nnpipe(x: np.ndarray, epochs: int, seed: int, precision: Precision) -> tuple[float, float]:
     """Seconds, and the reconstruction error afterwards."""
     examples = Examples(torch.from_numpy(x))
     started = time.perf_counter()
     seen = Visible((784,), examples.x.mean(0), examples.x.std(0), count=len(x), some=examples.x[:SOME])
-    objective = Rbm(weight_decay=0).objective(Dense(units=HIDDEN, activation="sigmoid"), None, seen, seed)
+    layer = Dense(units=HIDDEN, activation="sigmoid")
+    objective = Rbm(weight_decay=0).objective(layer, None, seen, seed, precision)
     optimizer = Sgd(learning_rate=RATE).build(objective.module.parameters())
     fit(objective, optimizer, examples, None, Regime(epochs, BATCH), seed=seed, watch=Silent())
     seconds = time.perf_counter() - started
@@ -104,14 +108,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--images", type=int, default=60000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--precision", choices=get_args(Precision), default="float32")
     options = parser.parse_args()
     source, x = images(options.images)
     print(f"{len(x)} images ({source}), {options.epochs} epochs, {torch.get_num_threads()} threads")
-    for learn in (nnpipe, scikit_learn):  # what is imported and allocated once counts for neither
+    learners = (partial(nnpipe, precision=options.precision), scikit_learn)
+    for learn in learners:  # what is imported and allocated once counts for neither
         learn(x[: 2 * BATCH], 1, 0)
     rounds = []
     for turn in range(options.rounds):
-        (ours, our_error), (theirs, their_error) = (learn(x, options.epochs, turn) for learn in (nnpipe, scikit_learn))
+        (ours, our_error), (theirs, their_error) = (learn(x, options.epochs, turn) for learn in learners)
         rounds.append((ours, theirs))
         times = f"nnpipe {ours:.1f} s, scikit-learn {theirs:.1f} s, ratio {theirs / ours:.2f}"
         print(f"round {turn + 1}: {times}; reconstruction errors {our_error:.2f} and {their_error:.2f}", flush=True)

@@ -15,7 +15,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from nnpipe.cli import export, gc, plan, predict, report, reproduce, run, sample, serve, specs, store, sweep, why
+from nnpipe.cli import (
+    export,
+    gc,
+    plan,
+    predict,
+    report,
+    reproduce,
+    run,
+    sample,
+    serve,
+    specs,
+    store,
+    sweep,
+    verify,
+    why,
+)
 from nnpipe.errors import Interrupted, NnpipeError, SpecError
 
 DEBUG = "NNPIPE_DEBUG"
@@ -58,7 +73,7 @@ VERBS = (
     (why.why, LOOK, "nnpipe why specs/digits.yaml finetune"),
     (why.diff, LOOK, "nnpipe diff digits mnist-dbn"),
     (report.report, LOOK, "nnpipe report digits --open"),
-    (store.verify, LOOK, "nnpipe verify"),
+    (verify.verify, LOOK, "nnpipe verify"),
     (gc.gc, STORE, "nnpipe gc --dry-run"),
     (gc.pin, STORE, "nnpipe pin digits/latest thesis"),
     (gc.unpin, STORE, "nnpipe unpin thesis"),

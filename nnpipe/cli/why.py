@@ -92,7 +92,8 @@ def _explained(plan: Plan, planned: PlannedStage) -> dict[str, Any]:
     reason, nearest, differences = "no data", None, []
     if planned.key and inputs is not None:
         reason = _lost(store, planned.key)
-        near = None if reason else nearest_recipe(store, recipe(stage, inputs, store.memo), plan.spec.name)
+        whole = plan.spec.model_dump(mode="json")
+        near = None if reason else nearest_recipe(store, recipe(stage, inputs, store.memo), plan.spec.name, whole)
         reason = reason or ("changed" if near else "new")
         if near:
             nearest, differences = {"key": near[0].key, **_came_about(near[0])}, near[1]
@@ -171,13 +172,15 @@ def _newest_run(store: Store, name: str) -> dict[str, Any]:
 
 def _stages_compared(store: Store, one: dict[str, Any], two: dict[str, Any]) -> list[dict[str, Any]]:
     sides = [{stage["name"]: stage for stage in run["stages"]} for run in (one, two)]
-    return [_stage_compared(store, name, *(side.get(name) for side in sides)) for name in _either(*sides)]
+    spec = two.get("whole_spec")
+    return [_stage_compared(store, name, spec, *(side.get(name) for side in sides)) for name in _either(*sides)]
 
 
-def _stage_compared(store: Store, name: str, a: Any = None, b: Any = None) -> dict[str, Any]:
+def _stage_compared(store: Store, name: str, spec: Any, a: Any, b: Any) -> dict[str, Any]:
     """What two stages share at most (``same``: artifact, content or recipe), and what differs between their recipes.
 
     ``differences`` is None where one run has no such stage, or its recipe is no longer in the store.
+    spec: the whole of what the run of ``b`` was made from.
     """
     from nnpipe.pipeline.compare import compare
 
@@ -187,7 +190,7 @@ def _stage_compared(store: Store, name: str, a: Any = None, b: Any = None) -> di
     if a and b:
         records = [store.find(side["key"]) for side in (a, b)]
         if records[0] and records[1]:
-            differences = [each.to_json() for each in compare(records[0].recipe, records[1].recipe)]
+            differences = [each.to_json() for each in compare(records[0].recipe, records[1].recipe, spec)]
     shown = [{field: side[field] for field in ("key", "artifact", "content")} if side else None for side in (a, b)]
     return {"name": name, "same": same, "a": shown[0], "b": shown[1], "differences": differences}
 

@@ -34,26 +34,22 @@ class ClassificationMachine(nn.Module):
         """
         summed = F.linear(v, self.weight, self.bias)
         # Class by class: (batch, hidden, classes) as a whole would be large, here and in every format it leaves in.
-        energies = [_softplus(summed + own).sum(1) for own in self.label_weight.unbind(1)]
+        energies = [F.softplus(summed + own).sum(1) for own in self.label_weight.unbind(1)]
         return torch.stack(energies, 1) + self.label_bias
 
     def hidden_probabilities(self, v: Tensor, labels: Tensor) -> Tensor:
         """p(h = 1 | v, labels), (batch, hidden)."""
-        return F.linear(v, self.weight, self.bias).add_(F.linear(labels, self.label_weight)).sigmoid_()
+        summed = F.linear(v, self.weight, self.bias).add_(F.linear(labels, self.label_weight))
+        return summed.to(v.dtype).sigmoid_()
 
     def label_probabilities(self, hidden: Tensor) -> Tensor:
         """p(y | hidden), (batch, classes)."""
-        return torch.addmm(self.label_bias, hidden, self.label_weight).softmax(1)
+        return torch.addmm(self.label_bias, hidden, self.label_weight).to(hidden.dtype).softmax(1)
 
     def visible_probabilities(self, hidden: Tensor, visible_bias: Tensor) -> Tensor:
         """p(v = 1 | hidden), (batch, inputs). visible_bias: (inputs,)."""
-        return torch.addmm(visible_bias, hidden, self.weight).sigmoid_()
+        return torch.addmm(visible_bias, hidden, self.weight).to(hidden.dtype).sigmoid_()
 
     def extra_repr(self) -> str:
         hidden, inputs = self.weight.shape
         return f"{inputs} inputs, {hidden} hidden, {len(self.label_bias)} classes"
-
-
-def _softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)); where no gradient is wanted, which it would not have at 0, in less than half of torch's time."""
-    return F.softplus(x) if torch.is_grad_enabled() else x.relu() + x.abs().neg_().exp_().add_(1).log_()

@@ -46,8 +46,9 @@ class Generative(nn.Module):
 
 
 def sampled(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """Binary states, each 1 with its probability."""
-    return torch.rand(probabilities.shape, generator=generator, device=probabilities.device).lt_(probabilities)
+    """Binary states, each 1 with its probability, of the same dtype."""
+    shape, device, dtype = probabilities.shape, probabilities.device, probabilities.dtype
+    return torch.rand(shape, generator=generator, device=device, dtype=dtype).lt_(probabilities)
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:

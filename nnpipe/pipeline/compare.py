@@ -67,13 +67,18 @@ class Difference:
         return f"{what} {told[self.change]}"
 
 
-def compare(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> list[Difference]:
-    """What differs between two recipes as they are kept in ``Record.recipe``: fields, inputs, seed, then code."""
+def compare(
+    before: Mapping[str, JSON], after: Mapping[str, JSON], spec: Mapping[str, JSON] | None = None
+) -> list[Difference]:
+    """What differs between two recipes as they are kept in ``Record.recipe``: fields, inputs, seed, then code.
+
+    spec: the whole of what ``after`` was made from; it tells by which of two names a field was given.
+    """
     old, new = (str(recipe.get("stage")) for recipe in (before, after))
     found = [] if old == new else [Difference("stage", "stage", "changed", old, new)]
     fields: dict[str, Difference] = {}
     for name, change, a, b in _differing(before.get("config"), after.get("config"), ()):
-        field = spec_field(new, name)
+        field = spec_field(new, name, spec)
         fields.setdefault(field, Difference("config", field, change, a, b))
     found += fields.values()
     for name, change, a, b in _differing(before.get("inputs"), after.get("inputs"), ()):
@@ -83,23 +88,37 @@ def compare(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> list[Diffe
     return [*found, *_code(before.get("code") or {}, after.get("code") or {})]
 
 
-def nearest_recipe(store: Store, ingredients: Mapping[str, JSON], spec: str) -> tuple[Record, list[Difference]] | None:
+def nearest_recipe(
+    store: Store, ingredients: Mapping[str, JSON], name: str, spec: Mapping[str, JSON] | None = None
+) -> tuple[Record, list[Difference]] | None:
     """What was computed before and is most like ``ingredients``: how it came about, and what differs from it.
 
-    Of the same stage; first what runs of the spec called ``spec`` computed, then what differs least, then the newest.
+    Of the same stage; first what runs of the spec called ``name`` computed, then what differs least, then the newest.
+    spec: the whole of it, as for ``compare``.
     """
     key = recipe_key(ingredients)
     known = [r for r in store.records() if r.recipe.get("stage") == ingredients["stage"] and r.key != key]
     known.sort(key=lambda record: str(record.made.get("at")), reverse=True)
-    compared = [(record, compare(record.recipe, ingredients)) for record in known]
-    return min(compared, key=lambda each: (_spec_of(each[0]) != spec, len(each[1])), default=None)
+    compared = [(record, compare(record.recipe, ingredients, spec)) for record in known]
+    return min(compared, key=lambda each: (_spec_of(each[0]) != name, len(each[1])), default=None)
 
 
-def spec_field(stage: str, path: tuple[str, ...]) -> str:
-    """The name that ``--set`` has for a field of a stage's part, where there is one."""
-    names, (first, *rest) = SPEC_FIELDS.get(stage.partition("/")[0], {}), path or ("",)
-    renamed = (names[first],) if first in names else (names.get("", ""), first)
+def spec_field(stage: str, path: tuple[str, ...], spec: Mapping[str, JSON] | None = None) -> str:
+    """The name that ``--set`` has for a field of a stage's part, where there is one. spec: as for ``compare``."""
+    kind, _, number = stage.partition("/")
+    names, (first, *rest) = SPEC_FIELDS.get(kind, {}), path or ("",)
+    whole = names.get("", "")
+    if kind == "pretrain" and first in _own_settings(spec, number):
+        whole = f"{whole}.per_layer.{number}"
+    renamed = (names[first],) if first in names else (whole, first)
     return ".".join(part for part in (*renamed, *rest) if part)
+
+
+def _own_settings(spec: Mapping[str, JSON] | None, number: str) -> JSON:
+    """What ``pretrain.per_layer`` gives the layer of this number."""
+    pretrain = spec.get("pretrain") if spec else None
+    per_layer = pretrain.get("per_layer") if isinstance(pretrain, dict) else None
+    return per_layer.get(number, {}) if isinstance(per_layer, dict) else {}
 
 
 # -- fields --------------------------------------------------------------------------------------------------

@@ -93,18 +93,8 @@ def _pretraining(spec: Spec) -> Iterable[Stage]:
         return
     for number, each in enumerate(pretrain.stack(spec.model), start=1):
         name = f"pretrain/{number}"
-        settings = each.settings
         config = PretrainLayer(
-            method=settings.method,
-            layer=each.layer,
-            between=each.between,
-            below=each.below,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            optimizer=settings.optimizer,
-            schedule=settings.schedule,
-            momentum_schedule=settings.momentum_schedule,
-            scaling=spec.data.scaling,
+            layer=each.layer, between=each.between, below=each.below, scaling=spec.data.scaling, **dict(each.settings)
         )
         below = {"below": f"pretrain/{number - 1}"} if number > 1 else {}
         yield Stage(

@@ -49,9 +49,9 @@ class PretrainingCurves(Picture):
 
 
 def _measures(subject: Subject) -> list[str]:
-    """The measures of any layer, in the order they are recorded, without those of unseen examples."""
+    """The measures of any layer, in the order they are recorded; some are of unseen examples alone."""
     names = [name for layer in subject.pretrained for record in layer.history[:1] for name in record]
-    return [name for name in dict.fromkeys(names) if name not in CIRCUMSTANCES and not name.startswith("val_")]
+    return [name for name in dict.fromkeys(name.removeprefix("val_") for name in names) if name not in CIRCUMSTANCES]
 
 
 def _draw_panel(axes: Axes, subject: Subject, measure: str) -> None:

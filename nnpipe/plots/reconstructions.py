@@ -97,6 +97,7 @@ class _Step:
     def __init__(self, pretrained: Pretrained, shape: Shape) -> None:
         import torch
 
+        from nnpipe.models.activations import activation_function
         from nnpipe.models.architecture import Model
         from nnpipe.models.encoder_decoder import encoder_decoder
         from nnpipe.models.layers.conv2d import Conv2d
@@ -111,7 +112,7 @@ class _Step:
         draws, tied = torch.Generator(), "decoder_weight" not in tensors
         self._module = encoder_decoder(layer, tuple(document["visible"]), tied=tied, generator=draws)
         self._module.load_state_dict({name: torch.tensor(tensor) for name, tensor in tensors.items()}, strict=False)
-        self._probabilities = document["probabilities"]
+        self._visible_activation = activation_function(document["visible_activation"])
         self._variance = torch.tensor(tensors["log_variance"]).exp() if "log_variance" in tensors else None
 
     def up(self, x: Tensor) -> Tensor:
@@ -129,8 +130,7 @@ class _Step:
         x = self._module.decode(hidden)
         if self._variance is not None:  # weights multiply values as they are, and what comes back its variance too
             x = self._module.visible_bias + self._variance * (x - self._module.visible_bias)
-        x = x.sigmoid() if self._probabilities else x
-        x = x.reshape(len(x), *self._shapes[-1])
+        x = self._visible_activation(x).reshape(len(x), *self._shapes[-1])
         for layer, shape in zip(reversed(self._between), self._shapes[-2::-1], strict=True):
             if layer.kind in POOLS:
                 x = F.interpolate(x.reshape(*x.shape[:2], *(x.shape[2:] or (1, 1))), size=shape[1:])

@@ -13,6 +13,7 @@ from nnpipe.models.layers.layer import ShapeError
 from nnpipe.pretraining.activity_penalty import ActivityPenalty
 from nnpipe.pretraining.method import Method
 from nnpipe.spec import Part, problem
+from nnpipe.training.precision import Precision
 
 if TYPE_CHECKING:
     from nnpipe.pretraining.denoising import Denoising
@@ -105,7 +106,14 @@ class Autoencoder(Method):
                 hint="leave contraction out, or take sigmoid",
             )
 
-    def objective(self, layer: Dense | Conv2d, below: Activation | None, visible: Visible, seed: int) -> Denoising:
+    def objective(
+        self,
+        layer: Dense | Conv2d,
+        below: Activation | None,
+        visible: Visible,
+        seed: int,
+        precision: Precision = "float32",
+    ) -> Denoising:
         from nnpipe.pretraining.denoising import Denoising
 
-        return Denoising(self, layer, visible, seed)
+        return Denoising(self, layer, visible, seed, precision)

@@ -24,7 +24,8 @@ class BoltzmannMachine(nn.Module):
 
     log_variance: (visible,), where visible units are gaussian and have one.
 
-    v is (batch, visible), h is (batch, hidden): states, or their means. Starts at zero.
+    v is (batch, visible), h is (batch, hidden): states, or their means. What units sum is of the same dtype, also where
+    products are computed in another one. Starts at zero.
     """
 
     def __init__(
@@ -55,11 +56,11 @@ class BoltzmannMachine(nn.Module):
 
     def hidden_input(self, v: Tensor) -> Tensor:
         """What hidden units sum, (batch, hidden)."""
-        return F.linear(v, self.weight, self.bias)
+        return F.linear(v, self.weight, self.bias).to(v.dtype)
 
     def visible_input(self, h: Tensor) -> Tensor:
         """What visible units sum, (batch, visible)."""
-        return torch.addmm(self.visible_units.natural(self.visible_bias), h, self.weight)
+        return torch.addmm(self.visible_units.natural(self.visible_bias), h, self.weight).to(h.dtype)
 
     def hidden_probabilities(self, v: Tensor) -> Tensor:
         """p(h = 1 | v), (batch, hidden); the means of h given v where units are not binary."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nnpipe.pretraining.boltzmann_machine import BoltzmannMachine
+from nnpipe.pretraining.contrast import Pairs, contrast
 from nnpipe.pretraining.likelihood import Likelihood
 from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, Visible
 from nnpipe.pretraining.pseudo_likelihood import log_pseudo_likelihood
@@ -26,6 +27,7 @@ from nnpipe.pretraining.sparsity import Sparsity
 from nnpipe.pretraining.units.bernoulli import Bernoulli
 from nnpipe.training.examples import Examples
 from nnpipe.training.gibbs_steps import GibbsSteps, steps_at
+from nnpipe.training.precision import Precision, products_in
 from nnpipe.training.seeds import generator
 
 FIRST_WEIGHTS = 0.01  # standard deviation; Hinton 2010, section 8
@@ -40,17 +42,19 @@ class Rule:
     steps: of Gibbs sampling between two updates.
     weight_decay: L2 penalty on weights, not on biases.
     likelihood: how it is measured at the end; None: not at all.
+    precision: of the products of a learning step; what is measured besides is float32.
     """
 
     steps: GibbsSteps = 1
     weight_decay: float = 0.0
     sparsity: Sparsity | None = None
     likelihood: Likelihood | None = None
+    precision: Precision = "float32"
 
 
 class ContrastiveDivergence:
-    """A ``LayerObjective``; measures ``reconstruction_error`` and ``free_energy``, and of examples that are not learned
-    from, ``free_energy_gap`` and ``pseudo_likelihood``.
+    """A ``LayerObjective``; measures ``reconstruction_error``, and of examples that are not learned from
+    ``free_energy_gap`` and ``pseudo_likelihood``, for which a learning step has no time.
 
     machine: to be taught; its first weights are drawn here, its first visible biases are those of the data's means.
     seen: the training examples. Hidden units enter the gradient with their means, which are less noisy than samples
@@ -58,11 +62,10 @@ class ContrastiveDivergence:
 
     reconstruction_error: squared, summed over units; from sampled hidden units where chains start at the data, from
     their means otherwise.
-    free_energy: by itself, without the partition function, it says nothing.
-    free_energy_gap: how much more they have on average than the first training examples have with the same weights.
-    Where it grows, the machine overfits (Hinton 2010, section 6).
-    pseudo_likelihood: of binary visible units, in nats, each example looked at in one of them, all in turn: a learning
-    step has no time for it.
+    free_energy_gap: how much more free energy they have on average than the first training examples have with the same
+    weights; by itself, without the partition function, a free energy says nothing. Where the gap grows, the machine
+    overfits (Hinton 2010, section 6).
+    pseudo_likelihood: of binary visible units, in nats, each example looked at in one of them, all in turn.
     Rectified hidden units have no free energy, and no measure that needs one.
     """
 
@@ -96,28 +99,29 @@ class ContrastiveDivergence:
     def gradient(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         """Fill ``.grad`` of the machine. x: (batch, ...); y is not looked at."""
         machine, v = self.module, x.flatten(1)
-        summed = machine.hidden_input(v)
-        h = machine.hidden_units.mean(summed)
-        drawn = self.sampler.draw(machine, summed, h, self._steps(len(v)), self._generator)
-        self._fill(v, h, drawn.v, drawn.h)
+        with products_in(self.rule.precision, v.device.type):
+            summed = machine.hidden_input(v)
+            h = machine.hidden_units.mean(summed)
+            drawn = self.sampler.draw(machine, summed, h, self._steps(len(v)), self._generator)
+            self._fill(v, h, drawn.v, drawn.h)
         self._usual, self._looked_at = None, 0
-        return self._measures(v, summed, drawn.reconstruction)
+        return {"reconstruction_error": _squared_error(drawn.reconstruction, v)}
 
     @torch.no_grad()
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        """The same measures and two more; nothing is sampled: reconstructions are made from hidden means."""
+        """The same measure and two more; nothing is sampled: reconstructions are made from hidden means."""
         machine, v = self.module, x.flatten(1)
         summed = machine.hidden_input(v)
         reconstruction = machine.visible_probabilities(machine.hidden_units.mean(summed))
-        measures = self._measures(v, summed, reconstruction)
+        measures = {"reconstruction_error": _squared_error(reconstruction, v)}
         if self._tells_units:
             units = torch.arange(self._looked_at, self._looked_at + len(v), device=v.device) % v.shape[1]
             measures["pseudo_likelihood"] = log_pseudo_likelihood(machine, v, summed, units).sum()
             self._looked_at += len(v)
-        if self.seen.some is not None and "free_energy" in measures:
+        if self.seen.some is not None and machine.hidden_units.closed_form:
             if self._usual is None:
                 self._usual = machine.free_energy(self.seen.some).mean()
-            measures["free_energy_gap"] = measures["free_energy"] - len(v) * self._usual
+            measures["free_energy_gap"] = (machine.free_energy(v, summed) - self._usual).sum()
         return measures
 
     @torch.no_grad()
@@ -144,8 +148,8 @@ class ContrastiveDivergence:
     def _fill(self, v: Tensor, h: Tensor, model_v: Tensor, model_h: Tensor) -> None:
         machine, units = self.module, self.module.visible_units
         heard, model_heard = units.natural(v), units.natural(model_v)
-        gradient = torch.addmm(machine.weight, h.T, heard, beta=self.rule.weight_decay, alpha=-1 / len(v))
-        machine.weight.grad = gradient.addmm_(model_h.T, model_heard, alpha=1 / len(model_v))
+        data, model = Pairs(heard, h), Pairs(model_heard, model_h)
+        machine.weight.grad = contrast(machine.weight, data, model, self.rule.weight_decay, self.rule.precision)
         machine.bias.grad = model_h.mean(0) - h.mean(0)
         machine.visible_bias.grad = model_v.mean(0) - v.mean(0)
         if machine.log_variance is not None and machine.learns_variance:
@@ -158,8 +162,6 @@ class ContrastiveDivergence:
         machine = self.module
         return machine.visible_units.natural((v.square() / 2 - v * machine.visible_bias).mean(0))
 
-    def _measures(self, v: Tensor, summed: Tensor, reconstruction: Tensor) -> dict[str, Tensor]:
-        measures = {"reconstruction_error": F.mse_loss(reconstruction, v, reduction="sum")}
-        if self.module.hidden_units.closed_form:
-            measures["free_energy"] = self.module.free_energy(v, summed).sum()
-        return measures
+
+def _squared_error(reconstruction: Tensor, v: Tensor) -> Tensor:
+    return F.mse_loss(reconstruction, v, reduction="sum")

@@ -16,6 +16,7 @@ from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining.contraction import squared_jacobian
 from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, Visible, logit_bias
+from nnpipe.training.precision import Precision, products_in
 from nnpipe.training.seeds import generator
 
 if TYPE_CHECKING:
@@ -30,10 +31,19 @@ class Denoising:
     penalties it is the loss itself for mean_squared_error. Measured without learning, nothing is corrupted and every
     value counts 1.
     visible.mean: what the decoder gives at first, while hidden units say nothing; of images, by channel.
+    precision: of the encoder's and decoder's products in a learning step; losses, and what is measured, are float32.
     """
 
-    def __init__(self, method: Autoencoder, layer: Dense | Conv2d, visible: Visible, seed: int) -> None:
+    def __init__(
+        self,
+        method: Autoencoder,
+        layer: Dense | Conv2d,
+        visible: Visible,
+        seed: int,
+        precision: Precision = "float32",
+    ) -> None:
         self.method, self._activation = method, layer.activation
+        self.precision: Precision = precision
         mean = visible.mean
         self.module = encoder_decoder(layer, visible.shape, tied=method.tied, generator=generator(seed, WEIGHTS))
         if isinstance(layer, Conv2d):
@@ -50,7 +60,7 @@ class Denoising:
         self.module.zero_grad()
         clean = self._shaped(x)
         seen, corrupted = self.corrupt(clean)
-        loss, error = self._compare(seen, clean, self._counts(corrupted, clean))
+        loss, error = self._compare(seen, clean, self._counts(corrupted, clean), self.precision)
         (loss / len(clean)).backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "reconstruction_error": error}
 
@@ -92,12 +102,15 @@ class Denoising:
             return None
         return torch.where(corrupted, emphasis.corrupted, emphasis.uncorrupted).to(clean.dtype)
 
-    def _compare(self, seen: Tensor, clean: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _compare(
+        self, seen: Tensor, clean: Tensor, counts: Tensor | None = None, precision: Precision = "float32"
+    ) -> tuple[Tensor, Tensor]:
         """Loss and squared error, summed over the batch."""
         method, module = self.method, self.module
-        sums = module.sums(seen)
-        hidden = module.activation(sums)
-        decoded = module.decode(hidden)
+        with products_in(precision, seen.device.type):
+            sums = module.sums(seen).to(seen.dtype)
+            hidden = module.activation(sums)
+            decoded = module.decode(hidden).to(seen.dtype)
         if method.loss == "mean_squared_error":
             squares = F.mse_loss(decoded, clean, reduction="none" if counts is not None else "sum")
             error = squares.detach().sum()

@@ -15,6 +15,7 @@ from nnpipe.models.activations import activation_function
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining.objective import WEIGHTS, Visible
+from nnpipe.training.precision import Precision, products_in
 from nnpipe.training.seeds import generator
 from nnpipe.training.supervised import answers
 
@@ -24,9 +25,11 @@ class DiscardedOutput:
 
     module: the hidden layer, and beside its own parameters ``output_weight`` (classes, hidden values) and
         ``output_bias`` (classes,), which nobody reads afterwards.
+    precision: of the products of a learning step; losses, and what is measured, are float32.
     """
 
-    def __init__(self, layer: Dense | Conv2d, visible: Visible, seed: int) -> None:
+    def __init__(self, layer: Dense | Conv2d, visible: Visible, seed: int, precision: Precision = "float32") -> None:
+        self.precision: Precision = precision
         draws = generator(seed, WEIGHTS)
         self._shape = visible.shape if isinstance(layer, Conv2d) else (prod(visible.shape),)
         self._activation = activation_function(layer.activation)
@@ -42,7 +45,7 @@ class DiscardedOutput:
         """Backpropagation of the batch's mean loss. x: (batch, ...); y: (batch,) int64."""
         self.module.train()
         self.module.zero_grad()
-        loss, right = self._compare(x, answers(y))
+        loss, right = self._compare(x, answers(y), self.precision)
         (loss / len(x)).backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "accuracy": right}
 
@@ -60,10 +63,11 @@ class DiscardedOutput:
     def _hidden(self, x: Tensor) -> Tensor:
         return self._activation(self.module(x.reshape(len(x), *self._shape)))
 
-    def _compare(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _compare(self, x: Tensor, y: Tensor, precision: Precision = "float32") -> tuple[Tensor, Tensor]:
         """Loss, and how many classes are right, over the batch."""
         module = self.module
-        logits = F.linear(
-            self._hidden(x).flatten(1), module.get_parameter("output_weight"), module.get_parameter("output_bias")
-        )
+        with products_in(precision, x.device.type):
+            hidden = self._hidden(x).flatten(1)
+            logits = F.linear(hidden, module.get_parameter("output_weight"), module.get_parameter("output_bias"))
+        logits = logits.to(x.dtype)
         return F.cross_entropy(logits, y, reduction="sum"), (logits.argmax(1) == y).sum()

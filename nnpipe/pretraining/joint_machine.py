@@ -11,8 +11,11 @@ from torch.nn import functional as F
 
 from nnpipe.models.activations import activation_function
 from nnpipe.models.classification_machine import ClassificationMachine
+from nnpipe.models.generative import sampled
 from nnpipe.models.layers.classification_rbm import ClassificationRbm
+from nnpipe.pretraining.contrast import Pairs, contrast
 from nnpipe.pretraining.objective import SAMPLES, WEIGHTS, logit_bias
+from nnpipe.training.precision import Precision, products_in
 from nnpipe.training.seeds import generator
 
 FIRST_WEIGHTS = 0.01  # standard deviation; Hinton 2010, section 8
@@ -32,6 +35,7 @@ class JointContrastiveDivergence:
     mean: (inputs,), of the training examples. Values between 0 and 1 are probabilities of being on.
     steps, weight_decay, chains: as for a machine without labels. One step from the data reconstructs inputs and labels
         with probabilities; more steps, and persistent chains, sample both, and hidden units are probabilities at last.
+    precision: of the products of a learning step; what is measured is float32.
 
     Measures ``reconstruction_error``, squared and summed over inputs; ``free_energy``, of inputs with their labels;
     ``accuracy``, how often the class of the least free energy is right.
@@ -45,16 +49,18 @@ class JointContrastiveDivergence:
         steps: int = 1,
         weight_decay: float = 0.0,
         chains: int = 0,
+        precision: Precision = "float32",
     ) -> None:
         self.module = JointMachine(len(mean), layer.hidden, layer.classes)
         self.layer, self.steps, self.weight_decay, self.persistent = layer, steps, weight_decay, chains > 0
+        self.precision: Precision = precision
         weights = generator(seed, WEIGHTS)
         with torch.no_grad():
             self.module.weight.normal_(0, FIRST_WEIGHTS, generator=weights)
             self.module.label_weight.normal_(0, FIRST_WEIGHTS, generator=weights)
             self.module.visible_bias.copy_(logit_bias(mean))
         if self.persistent:  # a buffer, so that checkpoints have it
-            self.module.register_buffer("chains", torch.rand(chains, layer.hidden, generator=weights).lt_(0.5))
+            self.module.register_buffer("chains", sampled(torch.full((chains, layer.hidden), 0.5), weights))
         self.module.to(mean.device)
         self._generator = generator(seed, SAMPLES, device=mean.device)
         self.generators = {"samples": self._generator}
@@ -63,17 +69,17 @@ class JointContrastiveDivergence:
     def gradient(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         """Fill ``.grad`` of the machine. x: (batch, ...) from 0 to 1."""
         machine, v, labels = self.module, x.flatten(1), self._one_hot(y)
-        h = machine.hidden_probabilities(v, labels)
-        start = machine.get_buffer("chains") if self.persistent else self._sample(h)
-        reconstruction = machine.visible_probabilities(h if self.persistent else start, machine.visible_bias)
-        if self.persistent or self.steps > 1:
-            model_v, model_labels, model_h = self._chain(start)
-        else:
-            model_v, model_labels = reconstruction, machine.label_probabilities(start)
-            model_h = machine.hidden_probabilities(model_v, model_labels)
-        measures = self._measures(v, labels, reconstruction)
-        self._fill((v, labels, h), (model_v, model_labels, model_h))
-        return measures
+        with products_in(self.precision, v.device.type):
+            h = machine.hidden_probabilities(v, labels)
+            start = machine.get_buffer("chains") if self.persistent else self._sample(h)
+            reconstruction = machine.visible_probabilities(h if self.persistent else start, machine.visible_bias)
+            if self.persistent or self.steps > 1:
+                model_v, model_labels, model_h = self._chain(start)
+            else:
+                model_v, model_labels = reconstruction, machine.label_probabilities(start)
+                model_h = machine.hidden_probabilities(model_v, model_labels)
+            self._fill((v, labels, h), (model_v, model_labels, model_h))
+        return self._measures(v, labels, reconstruction)
 
     @torch.no_grad()
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
@@ -106,14 +112,12 @@ class JointContrastiveDivergence:
         return v, labels, h
 
     def _sample(self, probabilities: Tensor) -> Tensor:
-        device = probabilities.device
-        return torch.rand(probabilities.shape, generator=self._generator, device=device).lt_(probabilities)
+        return sampled(probabilities, self._generator)
 
     def _fill(self, data: tuple[Tensor, Tensor, Tensor], model: tuple[Tensor, Tensor, Tensor]) -> None:
         machine, (v, labels, h), (model_v, model_labels, model_h) = self.module, data, model
         for weight, seen, drawn in ((machine.weight, v, model_v), (machine.label_weight, labels, model_labels)):
-            gradient = torch.addmm(weight, h.T, seen, beta=self.weight_decay, alpha=-1 / len(v))
-            weight.grad = gradient.addmm_(model_h.T, drawn, alpha=1 / len(model_v))
+            weight.grad = contrast(weight, Pairs(seen, h), Pairs(drawn, model_h), self.weight_decay, self.precision)
         machine.bias.grad = model_h.mean(0) - h.mean(0)
         machine.label_bias.grad = model_labels.mean(0) - labels.mean(0)
         machine.visible_bias.grad = model_v.mean(0) - v.mean(0)

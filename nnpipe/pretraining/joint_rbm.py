@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nnpipe.pretraining.joint_machine import JointContrastiveDivergence
     from nnpipe.pretraining.objective import Visible
     from nnpipe.pretraining.rbm import Rbm
+    from nnpipe.training.precision import Precision
 
 OPTIONS = ("kind", "sampler", "steps", "chains", "weight_decay")  # all others have to be left as they are
 SAMPLERS = ("cd", "pcd")
@@ -36,7 +37,7 @@ def check_joint(method: Rbm) -> None:
 
 
 def joint_objective(
-    method: Rbm, layer: ClassificationRbm, visible: Visible, seed: int, chains: int
+    method: Rbm, layer: ClassificationRbm, visible: Visible, seed: int, chains: int, precision: Precision
 ) -> JointContrastiveDivergence:
     """What the training loop makes small. chains: as many as persist; 0: none.
 
@@ -53,4 +54,4 @@ def joint_objective(
             found=f"classes: {layer.classes}",
         )
     assert isinstance(method.steps, int)
-    return JointContrastiveDivergence(layer, visible.mean, seed, method.steps, method.weight_decay, chains)
+    return JointContrastiveDivergence(layer, visible.mean, seed, method.steps, method.weight_decay, chains, precision)

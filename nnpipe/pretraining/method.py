@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnpipe.models.activations import Activation
 from nnpipe.spec import Part
+from nnpipe.training.precision import Precision
 
 if TYPE_CHECKING:
     from nnpipe.pretraining.objective import LayerObjective, Visible
@@ -27,6 +28,10 @@ class Method(Part):
     def reads_probabilities(self, below: Activation | None) -> bool:
         """Whether visible values have to lie between 0 and 1. ``below``: the activation that they leave; None: data."""
 
+    def visible_activation(self, below: Activation | None) -> Activation:
+        """What turns the sums of visible units into values, on the way back from the layer."""
+        return "sigmoid" if self.reads_probabilities(below) else "linear"
+
     def needs_labels(self, layer: Any) -> bool:
         """Whether the layer's examples come to its objective with their labels."""
         return False
@@ -40,5 +45,10 @@ class Method(Part):
         """
 
     @abstractmethod
-    def objective(self, layer: Any, below: Activation | None, visible: Visible, seed: int) -> LayerObjective:
-        """What the training loop makes small, first weights and all later draws from ``seed`` alone."""
+    def objective(
+        self, layer: Any, below: Activation | None, visible: Visible, seed: int, precision: Precision = "float32"
+    ) -> LayerObjective:
+        """What the training loop makes small, first weights and all later draws from ``seed`` alone.
+
+        precision: of the products of a learning step.
+        """

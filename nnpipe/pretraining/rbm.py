@@ -17,6 +17,7 @@ from nnpipe.pretraining.method import Method
 from nnpipe.pretraining.sparsity import Sparsity
 from nnpipe.spec import Switch, problem
 from nnpipe.training.gibbs_steps import GibbsSteps
+from nnpipe.training.precision import Precision
 
 if TYPE_CHECKING:
     from nnpipe.pretraining.objective import LayerObjective, Visible
@@ -118,6 +119,14 @@ class Rbm(Method):
     def reads_probabilities(self, below: Activation | None) -> bool:
         return self.visible_kind(below) != "gaussian"
 
+    def visible_activation(self, below: Activation | None) -> Activation:
+        activations: dict[VisibleKind, Activation] = {
+            "bernoulli": "sigmoid",
+            "gaussian": "linear",
+            "softmax": "softmax",
+        }
+        return activations[self.visible_kind(below)]
+
     def needs_labels(self, layer: Dense | ClassificationRbm) -> bool:
         return isinstance(layer, ClassificationRbm)
 
@@ -144,7 +153,12 @@ class Rbm(Method):
             )
 
     def objective(
-        self, layer: Dense | ClassificationRbm, below: Activation | None, visible: Visible, seed: int
+        self,
+        layer: Dense | ClassificationRbm,
+        below: Activation | None,
+        visible: Visible,
+        seed: int,
+        precision: Precision = "float32",
     ) -> LayerObjective:
         """As the method says.
 
@@ -156,10 +170,10 @@ class Rbm(Method):
 
         if isinstance(layer, ClassificationRbm):
             chains = (self.chains or CHAINS) if self.sampler == "pcd" else 0
-            return joint_objective(self, layer, visible, seed, chains)
+            return joint_objective(self, layer, visible, seed, chains, precision)
         units, hidden = self._visible_units(below, visible), _hidden_units(layer.activation)
         machine = BoltzmannMachine(len(visible.mean), layer.units, units, hidden)
-        rule = Rule(self.steps, self.weight_decay, self.sparsity, self.likelihood)
+        rule = Rule(self.steps, self.weight_decay, self.sparsity, self.likelihood, precision)
         return ContrastiveDivergence(machine, visible, seed, self._sampler(), rule)
 
     def _visible_units(self, below: Activation | None, visible: Visible) -> Units:

@@ -8,6 +8,7 @@ from nnpipe.models.activations import Activation
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining.method import Method
+from nnpipe.training.precision import Precision
 
 if TYPE_CHECKING:
     from nnpipe.pretraining.discarded_output import DiscardedOutput
@@ -35,8 +36,13 @@ class Supervised(Method):
         """Every layer with weights can be a hidden layer."""
 
     def objective(
-        self, layer: Dense | Conv2d, below: Activation | None, visible: Visible, seed: int
+        self,
+        layer: Dense | Conv2d,
+        below: Activation | None,
+        visible: Visible,
+        seed: int,
+        precision: Precision = "float32",
     ) -> DiscardedOutput:
         from nnpipe.pretraining.discarded_output import DiscardedOutput
 
-        return DiscardedOutput(layer, visible, seed)
+        return DiscardedOutput(layer, visible, seed, precision)

@@ -6,19 +6,14 @@ from contextlib import ExitStack, closing
 from math import prod
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from nnpipe.errors import StageError
 from nnpipe.models.activations import Activation
 from nnpipe.models.layers import AnyLayer
 from nnpipe.models.layers.layer import Layer, Shape, ShapeError
 from nnpipe.models.scaling import Scaling, ScalingKind, resolve_scaling
-from nnpipe.pretraining import AnyMethod
-from nnpipe.spec import Part
+from nnpipe.pretraining.settings import Settings
 from nnpipe.stages.splits import read_tensor
 from nnpipe.stages.work import Work
-from nnpipe.training.optimizers import AnyOptimizer
-from nnpipe.training.schedules import AnySchedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,22 +29,16 @@ SPLITS = ("train", "validation", "test")
 BLOCK = 1000  # examples at a time
 
 
-class PretrainLayer(Part):
+class PretrainLayer(Settings):
     """One layer, and how it learns.
 
     between: what the representation below, or the data, goes through before the layer sees it.
     below: the activation that this has left; None where it is data.
     """
 
-    method: AnyMethod
     layer: AnyLayer
     between: tuple[AnyLayer, ...] = ()
     below: Activation | None = None
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    optimizer: AnyOptimizer
-    schedule: AnySchedule | None = None
-    momentum_schedule: AnySchedule | None = None
     scaling: ScalingKind
 
 
@@ -70,7 +59,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
         _check_probabilities(config, splits)
     seen = _seen(splits["train"], classes)
     visible, hidden = _shapes(config.layer, seen.shape)
-    objective = config.method.objective(config.layer, config.below, seen, work.seed)
+    objective = config.method.objective(config.layer, config.below, seen, work.seed, config.precision)
     snapshots = _watched(config, objective, seen.shape, work)
     history = fit(
         objective,
@@ -86,7 +75,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
     work.timings["epochs"] = [{k: r[k] for k in ("epoch", "seconds", "examples")} for r in history.records]
     records = history.without_times()
     about = config.model_dump(mode="json", include={"method", "layer", "between"})
-    about |= {"visible": visible, "probabilities": config.method.reads_probabilities(config.below)}
+    about |= {"visible": visible, "visible_activation": config.method.visible_activation(config.below)}
     tensors = {name: p.detach().cpu().numpy() for name, p in objective.module.named_parameters()}
     work.output.tensors("layer", tensors, about)
     work.output.json("history", records)

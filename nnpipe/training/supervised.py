@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from nnpipe.models.network import Network
 from nnpipe.training.losses.loss import Loss, SumOfSquares
-from nnpipe.training.train import Precision
+from nnpipe.training.precision import Precision, products_in
 
 
 class Supervised(ABC):
@@ -28,7 +28,7 @@ class Supervised(ABC):
         """Backpropagation of the batch's mean loss. x: (batch, *input_shape); y: the answers, as for losses."""
         self.module.train()
         self.module.zero_grad()
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with products_in(self.precision, x.device.type):
             logits = self.module.logits(x)
         logits = logits.to(x.dtype)
         losses = self.loss.each(self.module, logits, answers(y))

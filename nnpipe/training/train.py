@@ -19,6 +19,7 @@ from nnpipe.training.losses.cross_entropy import CrossEntropy
 from nnpipe.training.optimizers import AnyOptimizer
 from nnpipe.training.optimizers.adam import Adam
 from nnpipe.training.optimizers.optimizer import check_schedules
+from nnpipe.training.precision import SPEED, Precision
 from nnpipe.training.schedules import AnySchedule
 from nnpipe.training.start import Start
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nnpipe.training.regime import Regime
-
-Precision = Literal["float32", "bfloat16"]
 
 
 class Train(Part):
@@ -67,7 +66,7 @@ class Train(Part):
     averaging: Annotated[AnyAveraging, Shorthand()] | None = Field(
         None, description="Weights averaged over steps, measured and kept in place of the last; left out: the last."
     )
-    precision: Precision = Field("float32", description="bfloat16: twice as fast on processors that know it.")
+    precision: Precision = Field("float32", description=SPEED)
     early_stopping: EarlyStopping | None = Field(None, description="Left out: all epochs, and the last weights.")
     goal: float | None = Field(None, ge=0, description="End after the epoch whose training loss is at most this.")
     time_limit: float | None = Field(None, gt=0, description="End after the epoch in which so many seconds passed.")

@@ -241,6 +241,13 @@ def test_a_comment_and_another_layout_compute_nothing(editable):
     assert set(planned(editable).values()) == {"reuse"}
 
 
+def test_what_a_layer_has_for_itself_is_named_as_the_spec_says_it(own):
+    out = call(own, "why", "spec.yaml", "pretrain/2", "--set", "pretrain.per_layer={2: {epochs: 2}}")
+    assert "config field pretrain.per_layer.2.epochs: 1 -> 2" in out
+    out = call(own, "why", "spec.yaml", "pretrain/1", "--set", "pretrain.epochs=2")
+    assert "config field pretrain.epochs: 1 -> 2" in out
+
+
 # -- another run's weights -----------------------------------------------------------------------------------
 
 

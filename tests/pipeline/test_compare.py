@@ -12,6 +12,7 @@ from nnpipe.pipeline.compare import compare, nearest_recipe, spec_field
 from nnpipe.pipeline.fingerprint import MODULE, ORDER
 from nnpipe.pipeline.graph import stages_of
 from nnpipe.pipeline.recipe import recipe_key
+from nnpipe.pipeline.spec import Spec
 from nnpipe.spec import identity
 from nnpipe.store.canonical import JSON
 from nnpipe.store.store import Store
@@ -126,6 +127,23 @@ def test_fields_are_called_as_the_spec_calls_them() -> None:
                     place = place[step]
                 named.add(name)
     assert {"data.source", "pretrain.method", "train", "train.loss", "data.scaling", "export", "visualize"} <= named
+
+
+def test_what_a_layer_has_for_itself_is_called_as_it_was_given() -> None:
+    def recipe(spec: Spec) -> JSON:
+        return {"stage": "pretrain/2", "config": identity(stages_of(spec)[2].config)}
+
+    before = miniature()
+    own = {"pretrain.per_layer": "{2: {epochs: 7, method: {kind: rbm, steps: 3}}}"}
+    after = miniature(*(f"{name}={value}" for name, value in own.items()), "pretrain.batch_size=9")
+    found = compare(recipe(before), recipe(after), after.model_dump(mode="json"))
+    assert {each.name for each in found} == {
+        "pretrain.per_layer.2.method.steps",
+        "pretrain.per_layer.2.epochs",
+        "pretrain.batch_size",
+    }
+    back = compare(recipe(after), recipe(before), before.model_dump(mode="json"))
+    assert {each.name for each in back} == {"pretrain.method.steps", "pretrain.epochs", "pretrain.batch_size"}
 
 
 def test_the_report_tells_a_field_that_it_knows_twice_once() -> None:

@@ -82,7 +82,7 @@ def images() -> Subject:
     history = [{"epoch": e, "reconstruction_error": 4.0 / e, "learning_rate": 0.1} for e in (1, 2, 4)]
     tensors = {"weight": rng.standard_normal((7, 36)), "bias": np.zeros(7), "visible_bias": np.zeros(36)}
     kept = {"kind": "dense", "units": 7, "activation": "sigmoid"}
-    document = {"layer": kept, "between": [], "visible": [36], "probabilities": True}
+    document = {"layer": kept, "between": [], "visible": [36], "visible_activation": "sigmoid"}
     growing = np.linspace(0, 1, 3)[:, None, None] * tensors["weight"]
     snapshots = {"weight": growing.astype(np.float16), "epoch": np.array([0, 1, 4])}
     layer = Pretrained(tensors, history, {"method": "rbm", "hidden": 7}, document, snapshots)

@@ -159,6 +159,17 @@ def test_pretraining_curves_of_a_mixed_stack_have_a_panel_for_every_measure(imag
     assert "without labels" in PretrainingCurves().render(images)[0].caption
 
 
+def test_pretraining_curves_show_what_is_measured_on_unseen_examples_alone(images: Subject) -> None:
+    (first,) = images.pretrained
+    history = [{**record, "val_free_energy_gap": 0.5 * record["epoch"]} for record in first.history]
+    drawing, *_ = PretrainingCurves().render(replace(images, pretrained=(replace(first, history=history),)))
+    error, gap = drawing.figure.axes
+    assert gap.get_title(loc="left") == "Free energy gap"
+    dotted = [line for line in gap.lines if len(line.get_xdata())]
+    assert [(line.get_linestyle(), line.get_ydata().tolist()) for line in dotted] == [(":", [0.5, 1.0, 2.0])]
+    assert len(error.lines[0].get_xdata()) == 3
+
+
 def test_the_confusion_matrix_names_the_commonest_mistake(images: Subject) -> None:
     counts = [[5, 0, 1], [0, 6, 0], [0, 3, 4]]
     drawing, *_ = ConfusionMatrix().render(replace(images, evaluation={"confusion_matrix": counts}))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 from nnpipe.plots.picture import Pretrained, Subject
 from nnpipe.plots.reconstructions import Reconstructions, _reconstructions
@@ -14,7 +15,7 @@ POOL = {"kind": "max_pool2d", "size": 2}
 
 
 def layer(spec: Mapping[str, Any], visible: list[int], *between: Any, **tensors: np.ndarray) -> Pretrained:
-    document = {"layer": spec, "between": list(between), "visible": visible, "probabilities": False}
+    document = {"layer": spec, "between": list(between), "visible": visible, "visible_activation": "linear"}
     return Pretrained(tensors, (), {"method": "autoencoder"}, document)
 
 
@@ -52,11 +53,14 @@ def test_each_layer_decodes_through_all_layers_below(images: Subject) -> None:
         np.testing.assert_allclose(found.reshape(-1, 36), values, rtol=1e-4, atol=1e-3)
 
 
-def test_layers_that_read_probabilities_give_probabilities(images: Subject) -> None:
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_layers_that_read_probabilities_give_probabilities(images: Subject, activation: str) -> None:
     first = dense(7, 36)
-    read = replace(first, document={**first.document, "probabilities": True})
+    read = replace(first, document={**first.document, "visible_activation": activation})
     (plain,), (found,) = reconstructed(images, first), reconstructed(images, read)
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-plain)), rtol=1e-4, atol=1e-5)
+    x = plain.reshape(-1, 36)
+    expected = 1 / (1 + np.exp(-x)) if activation == "sigmoid" else scipy.special.softmax(x, axis=1)
+    np.testing.assert_allclose(found.reshape(-1, 36), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_what_gaussian_units_of_a_boltzmann_machine_are_given_back_counts_with_their_variance(images: Subject) -> None:

@@ -21,9 +21,10 @@ from nnpipe.pretraining.rbm import Rbm
 from nnpipe.training.examples import Examples
 from nnpipe.training.loop import fit
 from nnpipe.training.optimizers.sgd import Sgd
+from nnpipe.training.precision import Precision
 from nnpipe.training.regime import Regime
 
-from .test_methods import MemoryWatch
+from .test_methods import PRECISIONS, MemoryWatch, gradient
 
 INPUTS, HIDDEN, CLASSES = 3, 4, 3
 ONE_HOT = np.eye(CLASSES)
@@ -160,13 +161,14 @@ def labelled(seed: int, rows: int = 62) -> Examples:
     return Examples(torch.rand(rows, 1, 3, 4, generator=draw), torch.randint(0, 3, (rows,), generator=draw))
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("method", [Rbm(), Rbm(sampler="pcd", chains=7, steps=2)], ids=["cd", "pcd"])
-def test_what_was_interrupted_goes_on_to_the_same_bits(method: Rbm) -> None:
+def test_what_was_interrupted_goes_on_to_the_same_bits(method: Rbm, precision: Precision) -> None:
     seen = Visible((12,), torch.full((12,), 0.5), torch.full((12,), 0.5), classes=3)
     layer = ClassificationRbm(hidden=5, classes=3)
 
     def learn(watch: MemoryWatch, seed: int = 4) -> bytes:
-        objective = method.objective(layer, None, seen, seed)
+        objective = method.objective(layer, None, seen, seed, precision)
         gradient = objective.gradient
 
         def watched(x: Any, y: Any) -> Any:
@@ -183,6 +185,17 @@ def test_what_was_interrupted_goes_on_to_the_same_bits(method: Rbm) -> None:
     with pytest.raises(Interrupted):
         learn(MemoryWatch(states_, 5))
     assert learn(MemoryWatch(states_)) == whole
+
+
+def test_in_bfloat16_the_gradient_is_nearly_the_same_and_what_is_measured_is_the_same() -> None:
+    seen = Visible((12,), torch.full((12,), 0.5), torch.full((12,), 0.5), classes=3)
+    x, y = labelled(0).rows(0, 62)
+    full, half = (
+        Rbm().objective(ClassificationRbm(hidden=5, classes=3), None, seen, 4, precision) for precision in PRECISIONS
+    )
+    exact, rounded = gradient(full, x, y), gradient(half, x, y)
+    assert 0 < float((exact - rounded).norm()) < 0.1 * float(exact.norm())
+    assert half.measure(x, y) == full.measure(x, y)
 
 
 MODEL = {

@@ -16,7 +16,7 @@ from nnpipe.pretraining import AnyMethod
 from nnpipe.pretraining.activity_penalty import ActivityPenalty
 from nnpipe.pretraining.autoencoder import Autoencoder, Emphasis
 from nnpipe.pretraining.method import Method
-from nnpipe.pretraining.objective import Visible
+from nnpipe.pretraining.objective import LayerObjective, Visible
 from nnpipe.pretraining.rbm import Rbm
 from nnpipe.pretraining.sparsity import Sparsity
 from nnpipe.spec import members
@@ -25,6 +25,7 @@ from nnpipe.training.loop import fit
 from nnpipe.training.optimizers.conjugate_gradient import ConjugateGradient
 from nnpipe.training.optimizers.optimizer import Optimizer
 from nnpipe.training.optimizers.sgd import Sgd
+from nnpipe.training.precision import Precision
 from nnpipe.training.regime import Regime
 
 LAYER = Dense(units=5, activation="sigmoid")
@@ -45,6 +46,7 @@ METHODS = [
     Autoencoder(corruption="salt_and_pepper", emphasis=Emphasis()),
     Autoencoder(level=0, sparsity=ActivityPenalty(weight=0.01), contraction=0.01),
 ]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 CONVOLVING = [method for method in METHODS if "conv2d" in method.teaches]
 
 
@@ -86,9 +88,14 @@ def images(seed: int) -> Examples:
 
 
 def learn(
-    method: Method, watch: MemoryWatch, optimizer: Optimizer, seed: int = 4, layer: Dense | Conv2d = LAYER
+    method: Method,
+    watch: MemoryWatch,
+    optimizer: Optimizer,
+    seed: int = 4,
+    layer: Dense | Conv2d = LAYER,
+    precision: Precision = "float32",
 ) -> tuple[bytes, list[Any]]:
-    objective = method.objective(layer, None, SEEN, seed)
+    objective = method.objective(layer, None, SEEN, seed, precision)
     gradient = objective.gradient
 
     def watched(x: Any, y: Any) -> Any:
@@ -156,6 +163,34 @@ class TestEveryMethod:
         assert method.needs_labels(LAYER) or "reconstruction_error" in learned
         assert ("loss" in learned) == method.has_loss
         assert all(value.ndim == 0 and not value.requires_grad for value in learned.values())
+
+
+def gradient(objective: LayerObjective, x: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+    """Of all parameters, float32, in one piece."""
+    objective.gradient(x, y)
+    gradients = [p.grad for p in objective.module.parameters() if p.grad is not None]
+    assert {each.dtype for each in gradients} == {torch.float32}
+    return torch.cat([each.flatten() for each in gradients])
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name)
+class TestEveryMethodInBfloat16:
+    def test_its_products_are_rounded_and_nothing_else_is(self, method: Method) -> None:
+        examples = images(0)
+        x, y = examples.rows(0, len(examples))
+        full, half = (method.objective(LAYER, None, SEEN, 0, precision) for precision in PRECISIONS)
+        exact, rounded = (gradient(objective, x, y) for objective in (full, half))
+        assert 0 < float((exact - rounded).norm()) < 0.1 * float(exact.norm())
+        assert half.measure(x, y) == full.measure(x, y)
+
+    def test_what_was_interrupted_goes_on_to_the_same_bits(self, method: Method) -> None:
+        optimizer = Sgd(learning_rate=0.05, momentum=0.9)
+        whole = learn(method, MemoryWatch([]), optimizer, precision="bfloat16")
+        assert whole != learn(method, MemoryWatch([]), optimizer)
+        states: list[Any] = []
+        with pytest.raises(Interrupted):
+            learn(method, MemoryWatch(states, 5), optimizer, precision="bfloat16")
+        assert learn(method, MemoryWatch(states), optimizer, precision="bfloat16") == whole
 
 
 @pytest.mark.parametrize("method", CONVOLVING, ids=name)

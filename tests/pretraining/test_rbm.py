@@ -77,6 +77,10 @@ def test_visible_units_follow_from_what_is_below_unless_the_spec_says_which(
     objective = method.objective(Dense(units=2, activation="sigmoid"), below, seen(values(below)), 0)
     assert type(objective.module.visible_units).__name__.lower() == kind
     assert method.reads_probabilities(below) == (kind != "gaussian")
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    if kind != "gaussian":  # whose values have a variance besides, which a way back has to know
+        found = activation_function(method.visible_activation(below))(x)
+        torch.testing.assert_close(found, objective.module.visible_units.mean(x))
 
 
 def test_a_softmax_group_whose_values_do_not_add_up_to_1_is_refused() -> None:

@@ -40,7 +40,7 @@ class ParallelTempering(Sampler):
             x = machine.hidden_input(v)
             chains.copy_(hidden.sample(rows * x, generator))
         # The log of an unnormalised probability is a part without b, which trades do not change, and b times this.
-        gain = (v @ (own - hot) + (chains * x).sum(1)).view(self.temperatures, self.chains)
+        gain = ((v * (own - hot)).sum(1) + (chains * x).sum(1)).view(self.temperatures, self.chains)
         order = self._trade(gain, inverse, generator)
         chains.copy_(chains[order.flatten()])
         coldest = order[-1]

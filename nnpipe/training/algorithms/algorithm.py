@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from nnpipe.training.examples import Examples
     from nnpipe.training.losses.loss import Loss
     from nnpipe.training.objective import Objective
-    from nnpipe.training.train import Precision, Train
+    from nnpipe.training.precision import Precision
+    from nnpipe.training.train import Train
 
 
 @dataclass(frozen=True)
