@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NEAR = 0.1  # of the corner above on the left: curves that all come so near hug it, and are drawn larger there
-STARTS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.5, 0.0)  # where the axis upwards may begin
+STARTS = (0.99, 0.98, 0.95, *(tenths / 10 for tenths in range(9, -1, -1)))  # where the axis upwards may begin
 FOUND = 0.99  # of a class, for which the caption tells the price
 
 
