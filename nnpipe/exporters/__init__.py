@@ -10,6 +10,7 @@ AnyExporter = Annotated[
     Exporter,
     Components(
         __name__,
+        keras="Keras",
         keras_h5="KerasH5",
         onnx="Onnx",
         torch_export="TorchExport",

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnpipe.exporters.exporter import Run
-    from nnpipe.exporters.keras_layers import KerasLayer
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
@@ -37,6 +36,7 @@ class KerasH5(Exporter):
         import numpy as np
 
         from nnpipe.exporters.keras_layers import keras_layers
+        from nnpipe.exporters.keras_model import model_config
         from nnpipe.store.hdf5 import Group, write_tree
 
         layers = keras_layers(network)
@@ -44,7 +44,7 @@ class KerasH5(Exporter):
             layer.name: Group({"weight_names": np.array([*layer.weights], "S")}, layer.weights) for layer in layers
         }
         names = np.array([layer.name for layer in layers], "S")
-        config = json.dumps(_model_config(network, layers), sort_keys=True)
+        config = json.dumps(model_config(network, layers), sort_keys=True)
         attributes = {**WRITTEN_BY, "model_config": config, "nnpipe": document(network)}
         groups = {"model_weights": Group({**WRITTEN_BY, "layer_names": names}, groups=saved)}
         write_tree(path, Group(attributes, groups=groups))
@@ -62,22 +62,3 @@ class KerasH5(Exporter):
         from nnpipe.store.hdf5 import read_attributes
 
         return read_document(read_attributes(path).get("nnpipe"), path)
-
-
-def _model_config(network: Network, layers: list[KerasLayer]) -> dict[str, Any]:
-    """A Sequential model where each layer reads the one before it, else a Functional one."""
-    from nnpipe.exporters.keras_layers import INPUT, KerasLayer
-
-    shape = network.input_shape
-    inputs = [*shape[1:], shape[0]] if len(shape) == 3 else list(shape)
-    first = KerasLayer(INPUT, "InputLayer", {"name": INPUT, "batch_shape": [None, *inputs], "dtype": "float32"}, {}, ())
-    described: list[dict[str, Any]] = [
-        {"class_name": layer.class_name, "config": layer.config} for layer in (first, *layers)
-    ]
-    if not any(layer.class_name == "Add" for layer in layers):
-        return {"class_name": "Sequential", "config": {"name": "network", "layers": described}}
-    for layer, description in zip((first, *layers), described, strict=True):
-        nodes = [[name, 0, 0, {}] for name in layer.reads]
-        description |= {"name": layer.name, "inbound_nodes": [nodes] if nodes else []}
-    ends = {"input_layers": [[INPUT, 0, 0]], "output_layers": [[layers[-1].name, 0, 0]]}
-    return {"class_name": "Functional", "config": {"name": "network", "layers": described, **ends}}

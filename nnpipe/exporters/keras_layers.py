@@ -63,7 +63,7 @@ def keras_layers(network: Network) -> list[KerasLayer]:
         translation.add(layer, f"layers.{index}.", f"{layer.kind}_{index}")
     if len(translation.shape) == 3 or translation.flattened:
         raise StageError(
-            "keras_h5 cannot hold a network that gives images",
+            "Keras cannot hold a network that gives images",
             expected="a dense layer at the end",
             found=f"{network.architecture.layers[-1].kind}",
             hint="other formats keep the order of the values: onnx, torch_export, safetensors, weights_h5",
@@ -208,10 +208,10 @@ def _weightless(layer: Layer) -> tuple[str, Mapping[str, Any]]:
         case Dropout():
             return "GaussianDropout" if layer.noise == "gaussian" else "Dropout", {"rate": layer.rate}
     raise StageError(
-        f"keras_h5 has no word for the layer {layer.kind!r}",
+        f"Keras has no word for the layer {layer.kind!r}",
         expected="layers that Keras has too",
         found=layer.kind,
-        hint="onnx and torch_export hold every layer; leave keras_h5 out of 'export'",
+        hint="onnx and torch_export hold every layer; leave keras and keras_h5 out of 'export'",
     )
 
 
@@ -221,7 +221,7 @@ def _check_dilation(layer: Conv2d) -> None:
             "Keras has no convolution with both a stride and a dilation",
             expected="stride 1 or dilation 1",
             found=f"stride {layer.stride}, dilation {layer.dilation}",
-            hint="onnx and torch_export hold every layer; leave keras_h5 out of 'export'",
+            hint="onnx and torch_export hold every layer; leave keras and keras_h5 out of 'export'",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_COUNTED = 20  # classes; with more, numbers in the cells would be too small to read
+MOST_TOLD = 300  # cells, the fullest
+# Letters on a cell are as dark or light as the cell wants them: no report turns them into those of its page.
+ON_PALE, ON_DARK = "#1f2329", "#fefefe"
 
 
 class ConfusionMatrix(Picture):
@@ -43,24 +46,23 @@ class ConfusionMatrix(Picture):
             f"{seen} {_mistakes(counts, names)}",
             alt=f"Confusion matrix of {len(names)} classes. {seen}",
             figure=figure,
+            plot=len(names) <= MOST_COUNTED,
         )
 
 
 def _draw_matrix(axes: Axes, counts: np.ndarray, names: list[str]) -> None:
     import numpy as np
 
-    from nnpipe.plots.style import INK, SEQUENTIAL
+    from nnpipe.plots.style import SEQUENTIAL
 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1, interpolation="nearest")
+    edges = np.arange(len(names) + 1) - 0.5
+    axes.pcolormesh(edges, edges, np.ma.masked_equal(shares, 0), cmap=SEQUENTIAL, vmin=0, vmax=1)
+    axes.set(aspect="equal", xlim=edges[[0, -1]], ylim=edges[[-1, 0]])
     axes.grid(visible=False)
     axes.spines[:].set_visible(True)
-    size = min(9.0, 80 / len(names))
     if len(names) <= MOST_COUNTED:
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                colour = "white" if shares[row, column] > 0.45 else INK
-                axes.text(column, row, str(count), ha="center", va="center", fontsize=size, color=colour)
+        _draw_counts(axes, counts, shares, names)
     step = 1 + (len(names) - 1) // MOST_COUNTED
     places, short = range(0, len(names), step), [shortened(name, 12) for name in names[::step]]
     slanted = sum(map(len, short)) > 40  # letters that fit side by side
@@ -68,6 +70,29 @@ def _draw_matrix(axes: Axes, counts: np.ndarray, names: list[str]) -> None:
     axes.set_yticks(places, short)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
+
+
+def _draw_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, names: list[str]) -> None:
+    """A number in each cell that holds any examples; it is told too, of the fullest if there are very many."""
+    import numpy as np
+
+    from nnpipe.plots.style import tell
+
+    fullest = np.argsort(-counts, axis=None, kind="stable")[: np.count_nonzero(counts)]
+    rows, columns = np.unravel_index(fullest, counts.shape)
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": min(9.0, 80 / len(names))}
+    for row, column in zip(rows, columns, strict=True):
+        colour = ON_DARK if shares[row, column] > 0.45 else ON_PALE
+        axes.text(column, row, str(counts[row, column]), color=colour, zorder=1.5, **look)  # below what is told
+    told = [*zip(rows, columns, strict=True)][:MOST_TOLD]
+    tell(axes, columns[:MOST_TOLD], rows[:MOST_TOLD], [_words(counts, names, *cell) for cell in told])
+
+
+def _words(counts: np.ndarray, names: list[str], true: int, said: int) -> str:
+    """What a cell holds: as ``said 3, is 5: 4 examples, 10.0% of 5``."""
+    count = counts[true, said]
+    examples = f"{count:,} example{'s' if count > 1 else ''}, {count / counts[true].sum():.1%} of {names[true]}"
+    return f"said {names[said]}, is {'so' if true == said else names[true]}: {examples}"
 
 
 def _mistakes(counts: np.ndarray, names: list[str]) -> str:

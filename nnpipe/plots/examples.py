@@ -44,8 +44,8 @@ class Examples(Picture):
             title="Examples",
             caption="Above, the first test examples; below, those the network is wrong about with the highest "
             f"{subject.score}: often hard for people too, sometimes labelled wrong. Under each image stands the class "
-            f"that the network says and its {subject.score}; where that is wrong, the true class follows in red. "
-            f"{_seen(subject)}",
+            f"that the network says and its {subject.score}; where that is wrong, the true class and the "
+            f"{subject.score} of it follow in red. {_seen(subject, worst)}",
             alt=f"{len(first)} test images with predicted classes, then {len(worst)} wrongly predicted ones.",
             figure=figure,
         )
@@ -73,27 +73,32 @@ def _draw_groups(subject: Subject, groups: Sequence[tuple[str, np.ndarray]]) -> 
 
 def _draw_image(axes: Axes, subject: Subject, index: int) -> None:
     from nnpipe.plots.confusion_matrix import shortened
+    from nnpipe.plots.example_images import draw_image
     from nnpipe.plots.style import INK, VERMILLION
 
-    low, high = subject.attributes.get("value_range") or (subject.inputs.min(), subject.inputs.max())
-    image = (subject.inputs[index].astype(float) - low) / ((high - low) or 1)
-    pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0).clip(0, 1)
-    axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    draw_image(axes, subject, index)
     said, true = int(subject.predictions[index].argmax()), int(subject.truth[index])
     names = [shortened(name, 9) for name in subject.class_names]
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
     prediction = f"{names[said]}  {subject.predictions[index, said]:.2f}"
     axes.annotate(prediction, (0.5, 0), (0, -4), fontsize=8.5, color=INK, **place)
     if said != true:
-        mistake = f"is {names[true]}"
+        mistake = f"is {names[true]}  {subject.predictions[index, true]:.2f}"
         axes.annotate(mistake, (0.5, 0), (0, -15), fontsize=8.5, color=VERMILLION, fontweight="bold", **place)
 
 
-def _seen(subject: Subject) -> str:
-    said = subject.predictions.argmax(axis=1)
+def _seen(subject: Subject, worst: np.ndarray) -> str:
+    """How many are wrong, and which of them the network is surest of; ``worst``: those, the surest first."""
+    said, names = subject.predictions.argmax(axis=1), subject.class_names
     wrong = said != subject.truth
     told = f"Of {len(said):,} test examples looked through, {int(wrong.sum()):,} are predicted wrong"
-    if subject.score != "probability":
+    if subject.score == "probability":
+        confident = int((wrong & (subject.predictions.max(axis=1) > 0.9)).sum())
+        told += f", {confident or 'none'} of them with a probability above 0.9"
+    if not len(worst):
         return f"{told}."
-    confident = int((wrong & (subject.predictions.max(axis=1) > 0.9)).sum())
-    return f"{told}, {confident or 'none'} of them with a probability above 0.9."
+    first = int(worst[0])
+    return (
+        f"{told}; the surest of them is test example {first:,} (counted from 0), {names[subject.truth[first]]} taken "
+        f"for {names[said[first]]}."
+    )

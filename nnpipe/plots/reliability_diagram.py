@@ -49,7 +49,7 @@ class ReliabilityDiagram(Picture):
 
 
 def _draw_accuracy(axes: Axes, rows: Rows) -> None:
-    from nnpipe.plots.style import BLUE, MUTED, VERMILLION
+    from nnpipe.plots.style import BLUE, MUTED, VERMILLION, tell
 
     axes.plot([0, 1], [0, 1], "--", color=MUTED, linewidth=1, label="promised")
     for strength, wanted, label in ((1.0, False, "found"), (0.3, True, f"found, fewer than {FEW} examples")):
@@ -58,6 +58,12 @@ def _draw_accuracy(axes: Axes, rows: Rows) -> None:
         axes.vlines(said, said, right, color=VERMILLION, linewidth=1.4, alpha=0.7 * strength)
         if chosen:
             axes.scatter(said, right, s=26, color=BLUE, alpha=strength, clip_on=False, label=label, zorder=3)
+    told = [
+        f"promised {row['confidence']:.1%}, right in {row['accuracy']:.1%} of {_examples(row)} with a probability "
+        f"from {row['low']:.2f} to {row['high']:.2f}"
+        for row in rows
+    ]
+    tell(axes, [row["confidence"] for row in rows], [row["accuracy"] for row in rows], told)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_ylabel("share predicted right")
@@ -66,13 +72,22 @@ def _draw_accuracy(axes: Axes, rows: Rows) -> None:
 def _draw_counts(axes: Axes, rows: Rows) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import SKY
+    from nnpipe.plots.style import INK, SKY
 
     width = rows[0]["high"] - rows[0]["low"]
-    axes.bar([row["low"] for row in rows], [row["examples"] for row in rows], 0.9 * width, align="edge", color=SKY)
+    middles, counts = ([(row["low"] + row["high"]) / 2 for row in rows], [row["examples"] for row in rows])
+    axes.bar(middles, counts, 0.9 * width, color=SKY)
+    for middle, count in zip(middles, counts, strict=True):
+        place: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
+        axes.annotate(f"{count}", (middle, count), (0, 1), fontsize=7.5, color=INK, **place)
+    axes.set_ylim(0, 1.25 * max(counts))  # room for the number of the highest
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=3))
     axes.set_ylabel("examples")
     axes.set_xlabel("probability of the predicted class")
+
+
+def _examples(row: Mapping[str, Any]) -> str:
+    return f"{row['examples']:,} example{'s' if row['examples'] > 1 else ''}"
 
 
 def _seen(rows: Rows, error: float) -> str:

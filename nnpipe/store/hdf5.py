@@ -8,6 +8,7 @@ OSError (HDF5 2.0 crashes when it closes a data set whose last rows it cannot wr
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -160,6 +161,14 @@ def write_tree(path: Path, root: Group) -> None:
     """Write a whole HDF5 file of nested groups at ``path``, as other programs want it."""
     with h5py.File(path, "x", track_order=True) as file:
         _write_group(file, root)
+
+
+def tree_bytes(root: Group) -> bytes:
+    """The same as bytes, for a file inside another one."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", track_order=True) as file:
+        _write_group(file, root)
+    return buffer.getvalue()
 
 
 def _write_group(target: h5py.Group, group: Group) -> None:

@@ -97,7 +97,7 @@ print(json.dumps([outputs.tolist(), json.loads(extra["nnpipe.json"])["class_name
 
 
 def test_every_format_has_a_name_and_a_file_of_its_own() -> None:
-    assert set(EVERY) == {"keras_h5", "onnx", "torch_export", "safetensors", "weights_h5"}
+    assert set(EVERY) == {"keras", "keras_h5", "onnx", "torch_export", "safetensors", "weights_h5"}
     assert len({format_.filename for format_ in EVERY.values()}) == len(EVERY)
 
 
@@ -107,7 +107,7 @@ def test_a_format_is_found_by_its_name() -> None:
 
 def test_an_unknown_format_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UsageError) as caught:
-        find_exporter("keras")
+        find_exporter("keras_h6")
     assert "did you mean 'keras_h5'?" in str(caught.value)
     assert caught.value.exit_status == 2
 

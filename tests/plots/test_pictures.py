@@ -27,6 +27,10 @@ APPLIES = {
     "learning_curves": {"images", "colours", "plane", "line", "encoded", "belief"},
     "gradient_flow": {"images", "colours"},
     "confusion_matrix": {"images", "colours", "plane", "belief"},
+    "confusion_examples": {"images", "colours", "belief"},
+    "per_class": {"images", "colours", "plane", "belief"},
+    "roc_curves": {"images", "colours", "plane", "belief"},
+    "precision_recall_curves": {"images", "colours", "plane", "belief"},
     "reliability_diagram": {"images", "colours", "plane", "belief"},
     "predicted_vs_true": {"line"},
     "fitted_function": {"line"},
@@ -172,11 +176,15 @@ def test_pretraining_curves_show_what_is_measured_on_unseen_examples_alone(image
 
 def test_the_confusion_matrix_names_the_commonest_mistake(images: Subject) -> None:
     counts = [[5, 0, 1], [0, 6, 0], [0, 3, 4]]
-    drawing, *_ = ConfusionMatrix().render(replace(images, evaluation={"confusion_matrix": counts}))
+    drawing, _, svg = ConfusionMatrix().render(replace(images, evaluation={"confusion_matrix": counts}))
+    assert svg is not None
     assert "15 of 19 test examples (78.9%)" in drawing.caption
     assert "class-2 taken for class-1 (3), class-0 taken for class-2 (1)." in drawing.caption
     assert sorted(text.get_text() for text in drawing.figure.axes[0].texts) == ["1", "3", "4", "5", "6"]
-    assert drawing.figure.axes[0].images[0].get_array()[2].tolist() == pytest.approx([0, 3 / 7, 4 / 7])
+    shares = drawing.figure.axes[0].collections[0].get_array()
+    assert shares[2].filled(0).tolist() == pytest.approx([0, 3 / 7, 4 / 7])
+    assert b"<title>said class-1, is class-2: 3 examples, 42.9% of class-2</title>" in svg
+    assert b"<title>said class-1, is so: 6 examples, 100.0% of class-1</title>" in svg
 
 
 def test_a_confusion_matrix_of_many_classes_shows_colours_without_numbers(images: Subject) -> None:
@@ -218,10 +226,11 @@ def test_examples_show_the_most_confident_mistake_first(images: Subject) -> None
     assert shown == [
         ["class-0  0.80"],
         ["class-1  0.80"],
-        ["class-1  0.95", "is class-0"],
-        ["class-2  0.60", "is class-0"],
+        ["class-1  0.95", "is class-0  0.05"],
+        ["class-2  0.60", "is class-0  0.10"],
     ]
     assert "2 are predicted wrong, 1 of them with a probability above 0.9" in drawing.caption
+    assert "test example 9 (counted from 0), class-0 taken for class-1." in drawing.caption
 
 
 def test_examples_without_any_mistake_show_one_group(images: Subject) -> None:
@@ -244,7 +253,7 @@ def test_the_reliability_diagram_sets_what_is_promised_against_what_is_found(ima
         {"low": 0.2, "high": 0.4, "examples": 0, "confidence": None, "accuracy": None},
     ]
     evaluation = {"calibration": bins, "test_calibration_error": 0.105}
-    drawing, *_ = ReliabilityDiagram().render(replace(images, evaluation=evaluation))
+    drawing, _, svg = ReliabilityDiagram().render(replace(images, evaluation=evaluation))
     dots = {
         entry.get_label(): entry.get_offsets().tolist()
         for entry in drawing.figure.axes[0].collections
@@ -252,6 +261,9 @@ def test_the_reliability_diagram_sets_what_is_promised_against_what_is_found(ima
     }
     assert dots == {"found": [[0.7, 0.6], [0.9, 0.9]], "found, fewer than 10 examples": [[0.1, 0.5]]}
     assert [bar.get_height() for bar in drawing.figure.axes[1].patches] == [30, 10, 4]
+    assert [text.get_text() for text in drawing.figure.axes[1].texts] == ["30", "10", "4"]
+    assert svg is not None
+    assert b"promised 70.0%, right in 60.0% of 30 examples with a probability from 0.60 to 0.80" in svg
     assert "promises 69.1% and is right in 65.9%: on the whole it is too sure" in drawing.caption
     assert "in 3 of 4 bins" in drawing.alt
 

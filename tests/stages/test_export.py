@@ -74,9 +74,12 @@ def listed(output: Output) -> list[dict[str, Any]]:
 
 
 def test_each_format_is_written_verified_and_listed_in_order(trained: Artifact, tmp_path: Path) -> None:
-    output = run(("keras_h5", "onnx", "torch_export", "safetensors", "weights_h5"), trained, tmp_path / "export")
+    output = run(
+        ("keras", "keras_h5", "onnx", "torch_export", "safetensors", "weights_h5"), trained, tmp_path / "export"
+    )
     entries = listed(output)
     assert [(entry["kind"], entry["file"]) for entry in entries] == [
+        ("keras", "model.keras"),
         ("keras_h5", "model.h5"),
         ("onnx", "model.onnx"),
         ("torch_export", "model.pt2"),
@@ -89,6 +92,7 @@ def test_each_format_is_written_verified_and_listed_in_order(trained: Artifact, 
         assert entry["sha256"] == output.parts[entry["file"]] == hashlib.sha256(data).hexdigest()
     differences = {entry["kind"]: (entry["verified"], entry["largest_difference"]) for entry in entries}
     assert differences == {
+        "keras": (False, None),
         "keras_h5": (False, None),
         "onnx": (True, 1e-6),
         "torch_export": (True, 1e-6),
@@ -100,7 +104,7 @@ def test_each_format_is_written_verified_and_listed_in_order(trained: Artifact, 
 
 
 def test_the_same_network_gives_the_same_content(trained: Artifact, tmp_path: Path) -> None:
-    formats = ("keras_h5", "onnx", "torch_export", "safetensors", "weights_h5")
+    formats = ("keras", "keras_h5", "onnx", "torch_export", "safetensors", "weights_h5")
     contents = [run(formats, trained, tmp_path / name).content() for name in ("first", "second")]
     assert contents[0] == contents[1]
 

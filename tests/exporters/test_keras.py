@@ -1,4 +1,4 @@
-"""The Keras file, opened by real Keras in a process of its own: its backend is chosen once for a whole process."""
+"""Keras's two formats, opened by real Keras in a process of its own: its backend is chosen once for a whole process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +18,8 @@ import numpy as np
 import pytest
 import torch
 
-from nnpipe.errors import StageError
+from nnpipe.errors import DataError, StageError
+from nnpipe.exporters.keras import MOST_METADATA, Keras
 from nnpipe.exporters.keras_h5 import KerasH5
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import Layer, Shape
@@ -33,11 +37,13 @@ sys.modules["nnpipe"] = None
 import keras
 told = {}
 for folder in sorted(path for path in Path(sys.argv[1]).iterdir() if (path / "x.npy").exists()):
-    model = keras.models.load_model(folder / "model.h5")
     x = np.load(folder / "x.npy")
     if x.ndim == 4:
         x = x.transpose(0, 2, 3, 1)
-    outputs = {str(batch): model.predict_on_batch(x[:batch]) for batch in (1, 3, 64)}
+    outputs = {}
+    for file in ("model.h5", "model.keras"):
+        model = keras.models.load_model(folder / file)
+        outputs |= {f"{file} {batch}": model.predict_on_batch(x[:batch]) for batch in (1, 3, 64)}
     np.savez(folder / "keras.npz", **outputs)
     model.compile(optimizer=keras.optimizers.Adam(0.02), loss="mean_squared_error")
     labels = np.eye(max(2, model.output_shape[1]), dtype="float32")[np.arange(64) % 2][:, : model.output_shape[1]]
@@ -69,8 +75,9 @@ def test_keras_computes_what_the_network_computes(
     for name, network in networks.items():
         x = torch.from_numpy(np.load(exported / name / "x.npy"))
         with np.load(exported / name / "keras.npz") as outputs, torch.inference_mode():
-            for batch in (1, 3, 64):
-                np.testing.assert_allclose(outputs[str(batch)], network(x[:batch]), rtol=0, atol=1e-5, err_msg=name)
+            for batch, file in product((1, 3, 64), ("model.h5", "model.keras")):
+                found, expected = outputs[f"{file} {batch}"], network(x[:batch])
+                np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5, err_msg=f"{name}, {file}")
 
 
 @NEEDS_KERAS
@@ -92,8 +99,52 @@ def test_keras_trains_on(keras: dict[str, Any]) -> None:
 
 
 def test_the_document_stands_in_the_file(exported: Path, networks: dict[str, Network]) -> None:
+    expected = json.loads(json.dumps(save_document(networks["convnet"])))
     with h5py.File(exported / "convnet" / "model.h5") as file:
-        assert json.loads(file.attrs["nnpipe"]) == json.loads(json.dumps(save_document(networks["convnet"])))
+        assert json.loads(file.attrs["nnpipe"]) == expected
+    for format_ in (Keras(), KerasH5()):
+        assert format_.about(exported / "convnet" / format_.filename) == expected
+
+
+def test_a_keras_archive_has_what_keras_looks_for_and_no_time(exported: Path) -> None:
+    with zipfile.ZipFile(exported / "every_layer" / "model.keras") as archive:
+        assert archive.namelist() == ["metadata.json", "config.json", "model.weights.h5"]
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert set(json.loads(archive.read("metadata.json"))) == {"keras_version", "nnpipe"}
+
+
+def a_text(path: Path) -> None:
+    path.write_text("not an archive")
+
+
+def an_archive_of_something_else(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", "[1, 2]")
+
+
+def an_archive_without_metadata(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+
+
+def an_archive_that_grows_without_measure(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", b" " * (MOST_METADATA + 1))
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (a_text, "not a readable Keras file"),
+        (an_archive_without_metadata, "not a readable Keras file"),
+        (an_archive_of_something_else, "does not say what network"),
+        (an_archive_that_grows_without_measure, "more metadata than is read"),
+    ],
+)
+def test_what_is_no_keras_file_is_refused(make: Callable[[Path], None], told: str, tmp_path: Path) -> None:
+    make(tmp_path / "model.keras")
+    with pytest.raises(DataError, match=told):
+        Keras().about(tmp_path / "model.keras")
 
 
 def test_a_long_list_of_scaling_numbers_fits(tmp_path: Path) -> None:
@@ -108,9 +159,10 @@ def test_a_long_list_of_scaling_numbers_fits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layers", [[], [{"kind": "flatten"}], [{"kind": "flatten"}, {"kind": "dropout", "rate": 0.5}]])
 def test_a_network_that_gives_images_is_refused(layers: list[dict[str, Any]], tmp_path: Path) -> None:
     network = _network([{"kind": "conv2d", "filters": 2, "kernel": 3}, *layers], (1, 5, 5), Scaling())
-    with pytest.raises(StageError, match="images"):
-        KerasH5().write(network, tmp_path / "model.h5")
-    assert not (tmp_path / "model.h5").exists()
+    for format_ in (Keras(), KerasH5()):
+        with pytest.raises(StageError, match="images"):
+            format_.write(network, tmp_path / format_.filename)
+        assert not (tmp_path / format_.filename).exists()
 
 
 class Wavelet(Layer):

@@ -1,0 +1,111 @@
+"""The network as a Keras model in Keras's own format since version 3, ready to run and to train on."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from nnpipe.errors import DataError
+from nnpipe.exporters.exporter import Exporter, document, read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from nnpipe.exporters.exporter import Run
+    from nnpipe.exporters.keras_layers import KerasLayer
+    from nnpipe.models.architecture import Model
+    from nnpipe.models.network import Network
+    from nnpipe.store.hdf5 import Group
+
+WRITTEN_BY = "3.0.0"  # what the file claims to be written by: later versions read it alike
+MOST_METADATA = 2**26  # bytes that are read of metadata.json: of a million numbers for scaling there are fewer
+
+
+class Keras(Exporter):
+    """``config.json``, ``model.weights.h5`` and ``metadata.json`` in a zip archive; the last has the document too.
+
+    https://keras.io/api/models/model_saving_apis/ names the parts; what a group of weights is called is what
+    ``keras.src.saving.saving_lib`` calls it.
+    """
+
+    kind: Literal["keras"] = "keras"
+    filename: ClassVar[str] = "model.keras"
+    loading: ClassVar[str] = 'keras.models.load_model("model.keras")'
+
+    def write(self, network: Network, path: Path) -> None:
+        """Write ``network`` as Keras would.
+
+        Raises:
+            StageError: it has a layer that Keras has not, or gives images, whose values Keras would give in
+                another order.
+        """
+        from nnpipe.exporters.keras_layers import keras_layers
+        from nnpipe.exporters.keras_model import model_config
+        from nnpipe.store.hdf5 import tree_bytes
+
+        layers = keras_layers(network)
+        metadata = {"keras_version": WRITTEN_BY, "nnpipe": document(network)}
+        members = {
+            "metadata.json": json.dumps(metadata, sort_keys=True).encode(),
+            "config.json": json.dumps(_named(model_config(network, layers)), sort_keys=True).encode(),
+            "model.weights.h5": tree_bytes(_weights(layers)),
+        }
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(_member(name), data)
+
+    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
+        """None: Keras takes seconds to start and is configured once for a whole process, which is not ours alone."""
+        return None
+
+    def about(self, path: Path) -> Mapping[str, Any]:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = archive.getinfo("metadata.json").file_size
+                if size > MOST_METADATA:
+                    raise DataError(
+                        "more metadata than is read",
+                        where=str(path),
+                        expected=f"at most {MOST_METADATA:,} bytes",
+                        found=f"{size:,} bytes",
+                    )
+                metadata = json.loads(archive.read("metadata.json"))
+        except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+            raise DataError("not a readable Keras file", where=str(path), found=str(error)) from error
+        return read_document(metadata.get("nnpipe") if isinstance(metadata, dict) else None, path)
+
+
+def _named(config: dict[str, Any]) -> dict[str, Any]:
+    """``config`` with the modules that its classes are found in."""
+    layers = [{**layer, "module": "keras.layers", "registered_name": None} for layer in config["config"]["layers"]]
+    sequential = config["class_name"] == "Sequential"
+    where = "keras" if sequential else "keras.src.models.functional"
+    name = None if sequential else "Functional"
+    return {**config, "config": {**config["config"], "layers": layers}, "module": where, "registered_name": name}
+
+
+def _weights(layers: Iterable[KerasLayer]) -> Group:
+    """``layers/<class>/vars/<number>``, classes in small letters, those of one class counted in their order."""
+    from nnpipe.store.hdf5 import Group
+
+    seen: Counter[str] = Counter()
+    groups = {}
+    for layer in layers:
+        if layer.weights:  # layers of one class all have weights, or none has
+            name = re.sub("([a-z])([A-Z])", r"\1_\2", layer.class_name).lower()
+            arrays = {str(number): array for number, array in enumerate(layer.weights.values())}
+            place = f"{name}_{seen[name]}" if seen[name] else name
+            groups[place] = Group(groups={"vars": Group({"name": layer.name}, arrays)})
+            seen[name] += 1
+    return Group(groups={"layers": Group(groups=groups)})
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """A member without a time and without a system."""
+    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    info.create_system, info.external_attr = 3, 0o644 << 16
+    return info
