@@ -10,6 +10,7 @@ from nnpipe.plots.picture import Drawing, Picture, Subject
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+FEW_LAYERS = 6  # so many have a name each, and all their points are told
 Inside = Sequence[Mapping[str, Mapping[str, float]]]
 
 
@@ -62,12 +63,16 @@ def _norms(inside: Inside, epoch: int) -> list[float]:
 def _draw_layers(axes: Axes, inside: Inside) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import BLUE, VERMILLION, logarithmic
+    from nnpipe.plots.style import A_LINE, BLUE, VERMILLION, logarithmic, tell
 
     numbers = range(1, len(_layers(inside)) + 1)
-    axes.plot(numbers, _norms(inside, 0), "o-", color=BLUE, markersize=4, label="before training")
+    lines = [(0, "-", BLUE, "before training"), (-1, "--", VERMILLION, "at the end")]
+    for epoch, line, colour, label in lines[: len(inside)]:
+        norms = _norms(inside, epoch)
+        axes.plot(numbers, norms, f"o{line}", color=colour, markersize=4, label=label)
+        told = (f"layer {number}, {label}: {norm:.3g}" for number, norm in zip(numbers, norms, strict=True))
+        tell(axes, numbers, norms, told, A_LINE)
     if len(inside) > 1:
-        axes.plot(numbers, _norms(inside, -1), "o--", color=VERMILLION, markersize=4, label="at the end")
         axes.legend()
     logarithmic(axes.yaxis)
     axes.set_title("Length of the gradient, layer by layer")
@@ -79,14 +84,16 @@ def _draw_epochs(axes: Axes, inside: Inside) -> None:
     import matplotlib as mpl
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import logarithmic
+    from nnpipe.plots.style import A_LINE, logarithmic, tell
 
     layers = _layers(inside)
     colours = mpl.colormaps["viridis"]
     for number, layer in enumerate(layers, start=1):
         values = [epoch[layer]["gradient_norm"] for epoch in inside]
-        label = str(number) if number in (1, len(layers)) or len(layers) <= 6 else None
+        label = str(number) if number in (1, len(layers)) or len(layers) <= FEW_LAYERS else None
         axes.plot(range(len(inside)), values, color=colours(0.9 * (number - 1) / (len(layers) - 1)), label=label)
+        told = (f"layer {number}, epoch {epoch}: {norm:.3g}" for epoch, norm in enumerate(values))
+        tell(axes, range(len(inside)), values, told, A_LINE if len(layers) <= FEW_LAYERS else 2)
     logarithmic(axes.yaxis)
     axes.set_title("Length of the gradient, epoch by epoch")
     axes.set_xlabel("epoch; 0: before training")
