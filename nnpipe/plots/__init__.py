@@ -35,6 +35,7 @@ AnyPicture = Annotated[
         filter_film="FilterFilm",
         pretraining_curves="PretrainingCurves",
         reconstructions="Reconstructions",
+        repairs="Repairs",
         probes="Probes",
         shift_tolerance="ShiftTolerance",
         shift_curves="ShiftCurves",

@@ -102,8 +102,8 @@ def _draw_surface(axes: Axes, steps: np.ndarray, surface: np.ndarray) -> None:
     from nnpipe.plots.style import INK, SEQUENTIAL, tell
 
     finite = surface[np.isfinite(surface)]
-    highest = float(finite.max()) or 1.0
-    lowest = max(float(finite.min()), DEEPEST * highest)
+    highest = float(finite.max(initial=0)) or 1.0
+    lowest = max(float(finite.min(initial=highest)), DEEPEST * highest)
     logs = np.log10(np.clip(surface, lowest, highest))
     ends = np.log10(lowest), np.log10(highest)
     levels = np.linspace(*ends, 13) if ends[1] > ends[0] else np.linspace(ends[0] - 1, ends[0] + 1, 3)
@@ -120,14 +120,16 @@ def _draw_surface(axes: Axes, steps: np.ndarray, surface: np.ndarray) -> None:
     points = [(steps[column], steps[row], surface[row, column]) for row in places for column in places]
     words = (f"{across:+.2g} one way, {along:+.2g} the other: loss {value:.3g}" for across, along, value in points)
     tell(axes, [point[0] for point in points], [point[1] for point in points], words)
-    axes.set(xlim=(steps[0], steps[-1]), ylim=(steps[0], steps[-1]))
+    ticks = [steps[0] / 2, 0, steps[-1] / 2]
+    axes.set(xlim=(steps[0], steps[-1]), ylim=(steps[0], steps[-1]), xticks=ticks, yticks=ticks)
 
 
 def _draw_way(axes: Axes, shares: np.ndarray, losses: np.ndarray) -> None:
     from nnpipe.plots.style import BLUE, MUTED, tell
 
     axes.plot(shares, losses, "o-", color=BLUE, markersize=3)
-    tell(axes, shares, losses, (f"{share:.0%} of the way: loss {loss:.4g}" for share, loss in zip(shares, losses, strict=True)))
+    told = (f"{share:.0%} of the way: loss {loss:.4g}" for share, loss in zip(shares, losses, strict=True))
+    tell(axes, shares, losses, told)
     axes.axvline(1, color=MUTED, linewidth=0.9, linestyle=":", zorder=0.5)
     axes.set_title("Loss on the straight way from the first weights")
     axes.set_xticks([0, 0.5, 1], labels=["first weights", "half way", "trained"])

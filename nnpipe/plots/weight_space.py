@@ -42,11 +42,11 @@ class WeightSpace:
 
     def over(self, right: Weights, up: Weights, steps: Sequence[float]) -> np.ndarray:
         """The loss (rows, columns) at the trained weights + column * right + row * up, for rows, columns in steps."""
-
-        def at(row: float, column: float) -> float:
-            return self.loss({n: w + column * right[n] + row * up[n] for n, w in self.trained.items()})
-
-        return np.array([[at(row, column) for column in steps] for row in steps])
+        found = []
+        for row in steps:
+            middle = {name: weight + row * up[name] for name, weight in self.trained.items()}
+            found.append([self.loss({n: w.add(right[n], alpha=c) for n, w in middle.items()}) for c in steps])
+        return np.array(found)
 
 
 def filter_normalised(weights: Weights, generator: torch.Generator) -> dict[str, Tensor]:
