@@ -47,7 +47,7 @@ class ErrorSurface(Picture):
         space, count = _space(subject, passes, self.examples)
         right, up = (filter_normalised(space.trained, generator(self.seed, number)) for number in (0, 1))
         steps = np.linspace(-self.reach, self.reach, self.steps)
-        surface = space.over(right, up, steps)
+        surface = space.over(right, up, steps.tolist())
         way = _way(subject, space)
         figure = new_figure(4.3 if way is None else 6.4)
         panels = figure.subplots(1 if way is None else 2, squeeze=False, height_ratios=(2, 1)[: 1 + (way is not None)])
@@ -150,9 +150,8 @@ def _surface_seen(surface: np.ndarray, space: WeightSpace) -> str:
     trained = space.loss(space.trained)
     lower = int((surface < trained).sum())
     least = "nowhere shown is it lower" if lower == 0 else f"at {lower} of {surface.size} points shown it is lower"
-    return (
-        f"The loss is {trained:.3g} at the trained weights and {edge.min():.3g} to {edge.max():.3g} at the edge; {least}."
-    )
+    around = f"{edge.min():.3g} to {edge.max():.3g} at the edge"
+    return f"The loss is {trained:.3g} at the trained weights and {around}; {least}."
 
 
 def _way_seen(shares: np.ndarray, losses: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from nnpipe.plots.way_back import with_a_way_back
 if TYPE_CHECKING:
     import numpy as np
 
+
 class Reconstructions(Picture):
     """The first test images, and under them their reconstructions from every pretrained layer that has a way back.
 

@@ -65,7 +65,7 @@ class Repairs(Picture):
 
 def _corrupts(layer: Pretrained) -> bool:
     method = layer.document.get("method", {})
-    return method.get("kind") == "autoencoder" and method["level"] > 0
+    return bool(method.get("kind") == "autoencoder" and method["level"] > 0)
 
 
 def _corruptions(subject: Subject) -> str:

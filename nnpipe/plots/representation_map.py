@@ -60,5 +60,5 @@ def _last_hidden(subject: Subject, places: np.ndarray) -> np.ndarray:
     network = subject.network
     x = torch.from_numpy(network.scaling.apply(subject.inputs[places]))
     with torch.inference_mode():
-        parts = [network.activations(part)[-2].flatten(1) for part in x.split(50)]
+        parts = [network.activations(part)[-2].flatten(1) for part in torch.split(x, 50)]
     return torch.cat(parts).numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
@@ -55,8 +56,8 @@ class ShiftCurves(Picture):
         seen = f"{_accuracy_seen(measured)} {_similarity_seen(measured, names)}".strip()
         return Drawing(
             title="Moved images",
-            caption="Test images moved up, down, left and right, what comes into view filled with the background; means "
-            f"of the four, over {measured.examples:,} images, none of them learnt from. Above, how many the network "
+            caption="Test images moved up, down, left and right, filled up with the background; means of the four, "
+            f"over {measured.examples:,} images, none of them learnt from. Above, how many the network "
             "still tells right. Below, for each layer, the similarity of its activations to those of the same image "
             "unmoved: the cosine of the angle between the two, each unit's mean taken away, so that 1 is the same and "
             f"0 another image.{_about_pools(measured, names)} {seen}",
@@ -68,7 +69,7 @@ class ShiftCurves(Picture):
 
 def farthest_shift(subject: Subject, asked: int | None) -> int:
     """How many pixels to move images by at most: so many that something of them stays in view."""
-    side = min(subject.attributes["input_shape"][1:])
+    side: int = min(subject.attributes["input_shape"][1:])
     return min(FARTHEST, side // 4) if asked is None else min(asked, side - 1)
 
 
@@ -92,7 +93,7 @@ def _measure(subject: Subject, farthest: int) -> Measured:
 
     accuracy, similarity = [right(unmoved[-1])], {layer: [1.0] for layer in layers}
     for pixels in range(1, farthest + 1):
-        rights, alike = [], {layer: 0.0 for layer in layers}
+        rights, alike = [], dict.fromkeys(layers, 0.0)
         for rows, columns in shifting.DIRECTIONS:
             moved = shifting.shifted(images, pixels * rows, pixels * columns, behind)
             found = shifting.activations(network, moved)
@@ -139,9 +140,7 @@ def _draw_similarity(axes: Axes, similarity: Mapping[int, Sequence[float]], name
     for number, (layer, values) in enumerate(similarity.items()):
         pool = "pool" in names[layer]
         colour = colours(0.9 * number / max(len(similarity) - 1, 1))
-        axes.plot(
-            range(len(values)), values, "s--" if pool else "o-", color=colour, markersize=3.5, label=names[layer]
-        )
+        axes.plot(range(len(values)), values, "s--" if pool else "o-", color=colour, markersize=3.5, label=names[layer])
         words = (f"{names[layer]}, moved by {pixels}: {value:.3f}" for pixels, value in enumerate(values))
         tell(axes, range(len(values)), values, words)
     axes.set_title("Similarity of activations")
@@ -165,8 +164,9 @@ def _similarity_seen(measured: Measured, names: Sequence[str]) -> str:
     """What every pool changes of the similarity at one pixel; without pools, what is left of it at the output."""
     alike = measured.similarity
     order = list(alike)
-    pools = [(before, after) for before, after in zip(order, order[1:], strict=False) if "pool" in names[after]]
+    pools = [(before, after) for before, after in pairwise(order) if "pool" in names[after]]
     if not pools:
-        return f"At one pixel the similarity is {alike[0][1]:.2f} of the input and {alike[order[-1]][1]:.2f} of the output."
+        output = alike[order[-1]][1]
+        return f"At one pixel the similarity is {alike[0][1]:.2f} of the input and {output:.2f} of the output."
     told = [f"{alike[before][1]:.2f} before and {alike[after][1]:.2f} after {names[after]}" for before, after in pools]
     return f"At one pixel the similarity is {alike[0][1]:.2f} of the input, {', '.join(told)}."

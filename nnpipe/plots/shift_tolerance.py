@@ -88,9 +88,7 @@ def _pools(subject: Subject) -> list[int]:
     shapes = subject.network.architecture.shapes(subject.network.input_shape)
     layers = zip(subject.network.architecture.layers, shapes, strict=True)
     return [
-        place
-        for place, (layer, shape) in enumerate(layers, start=1)
-        if layer.kind in POOLS and shape[1] * shape[2] > 1
+        place for place, (layer, shape) in enumerate(layers, start=1) if layer.kind in POOLS and shape[1] * shape[2] > 1
     ][:MOST_POOLS]
 
 

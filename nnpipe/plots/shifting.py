@@ -39,7 +39,7 @@ def activations(network: Network, images: np.ndarray) -> list[Tensor]:
     """The images as the network reads them, then what leaves each layer of it: (n, ...) each."""
     x = torch.from_numpy(network.scaling.apply(images))
     with torch.inference_mode():
-        batches = [[part, *network.activations(part)] for part in x.split(BATCH)]
+        batches = [[part, *network.activations(part)] for part in torch.split(x, BATCH)]
     return [torch.cat(parts) for parts in zip(*batches, strict=True)]
 
 

@@ -131,9 +131,7 @@ def svg(figure: Figure, salt: str) -> bytes:
     return _TOLD.sub(lambda found: f"<g><title>{found[2]}</title>", text).encode()
 
 
-def tell(
-    axes: Axes, x: Iterable[float], y: Iterable[float], words: Iterable[str], most: int | None = None
-) -> None:
+def tell(axes: Axes, x: Iterable[float], y: Iterable[float], words: Iterable[str], most: int | None = None) -> None:
     """Say ``words`` where the pointer rests on the points (x, y) of an SVG; nothing of it is seen in a PNG.
 
     most: of more points only so many are told, from the first to the last at even distances; a page of thousands of

@@ -19,7 +19,7 @@ STEPS = [-1.0, -0.25, 0.0, 0.5, 1.0]
 
 
 def linear(rng: np.random.Generator) -> tuple[Subject, np.ndarray, np.ndarray]:
-    """A network y = W x + b of random weights, with inputs (40, 6) and answers (40, 3) that have nothing to do with it."""
+    """A network y = W x + b of random weights, with inputs (40, 6) and any answers (40, 3)."""
     return make_subject((6,), [dense(3, 6, "linear")], 3), rng.standard_normal((40, 6)), rng.standard_normal((40, 3))
 
 

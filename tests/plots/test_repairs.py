@@ -39,7 +39,9 @@ def test_the_first_layer_s_images_are_corrupted_as_its_method_does_it(bright: Su
     gone = found.corrupted == 0
     assert 0.2 < gone.mean() < 0.3
     np.testing.assert_allclose(found.corrupted[~gone], bright.inputs[~gone], rtol=1e-5)
-    np.testing.assert_allclose(found.repaired, found.corrupted, rtol=1e-5)  # a layer that gives all back repairs nothing
+    np.testing.assert_allclose(
+        found.repaired, found.corrupted, rtol=1e-5
+    )  # a layer that gives all back repairs nothing
 
 
 def test_a_layer_that_knows_the_images_mends_them(bright: Subject) -> None:

@@ -110,7 +110,9 @@ def test_maps_before_and_after_a_pool_stand_beside_those_of_the_moved_image(pool
     assert [image.shape for image in shown] == [(8, 8)] * 3 + [(6, 6)] * 9 + [(3, 3)] * 9
     np.testing.assert_array_equal(shown[1][:, 1:], pooled.inputs[2, 0][:, :-1])
     np.testing.assert_array_equal(shown[2], shown[1] - shown[0])
-    for pooled_map, map_before in zip(shown[12:18], shown[3:9], strict=True):  # unmoved, then moved: of the same filters
+    for pooled_map, map_before in zip(
+        shown[12:18], shown[3:9], strict=True
+    ):  # unmoved, then moved: of the same filters
         largest = map_before.reshape(3, 2, 3, 2).max((1, 3))
         assert any(np.allclose(each, largest) for each in shown[12:18]), pooled_map
     assert "the similarity changes from" in drawing.caption

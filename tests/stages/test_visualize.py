@@ -78,7 +78,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_every_picture_that_applies_is_drawn_where_none_is_named(bench: Bench) -> None:
     drawn = bench.make("visualize", lambda work: visualize(Visualize(model=MODEL, pictures=None), work))
-    names = ["learning_curves", "confusion_matrix", "examples", "filters"]
+    names = ["learning_curves", "error_surface", "confusion_matrix", "examples", "filters", "shift_curves"]
     assert drawn.summary == {"pictures": names}
     listed = drawn.json("pictures")
     assert [entry["file"] for entry in listed] == [f"{name}.png" for name in names]
