@@ -32,7 +32,7 @@ def test_they_are_those_of_a_run_without_an_epoch(tmp_path: Path, overrides: tup
 
 
 def test_of_a_network_that_started_from_another_run_they_are_not_drawn() -> None:
-    spec = miniature("train.start={from: other/latest}")
+    spec = miniature("pretrain=null", "train.start={from: other/latest}")
     (config,) = (stage.config for stage in stages_of(spec) if stage.name == "visualize")
     assert isinstance(config, Visualize)
     assert config.first_seed is None
