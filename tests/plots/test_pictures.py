@@ -45,7 +45,7 @@ APPLIES = {
     "filters": {"images", "colours", "encoded", "belief", "pooled"},
     "second_layer_kernels": {"colours"},
     "deep_filters": {"images", "belief"},
-    "dense_matrix": {"colours", "pooled"},
+    "dense_matrix": {"colours"},
     "pretrained_filters": {"images", "pooled"},
     "filter_film": {"images"},
     "pretraining_curves": {"images", "pooled"},
