@@ -28,7 +28,7 @@ SPEC_FIELDS: dict[str, dict[str, str]] = {
         "pretrained": "pretrain.layers",
     },
     "evaluate": {"loss": "train.loss", "top_k": "evaluate.top_k"},
-    "visualize": {"pictures": "visualize"},
+    "visualize": {"pictures": "visualize", "loss": "train.loss", "first_seed": "seed"},
     "export": {"formats": "export"},
     "report": {"spec": ""},
 }

@@ -72,10 +72,11 @@ def stages_of(spec: Spec) -> list[Stage]:
     add("finetune", finetune, {"data": "ingest", **layers})
     if spec.train.start:
         stages[-1] = replace(stages[-1], given={"start": spec.train.start.ref})
+    first_seed = None if spec.train.start else stages[-1].seed
     add("evaluate", Evaluate(model=model, loss=spec.train.loss, top_k=spec.evaluate.top_k), read)
     add(
         "visualize",
-        Visualize(model=model, pictures=spec.visualize),
+        Visualize(model=model, loss=spec.train.loss, first_seed=first_seed, pictures=spec.visualize),
         {**read, "evaluation": "evaluate", **layers, **probes},
     )
     add("export", Export(model=model, formats=spec.export), {"model": "finetune"})

@@ -63,12 +63,16 @@ def _norms(inside: Inside, epoch: int) -> list[float]:
 def _draw_layers(axes: Axes, inside: Inside) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import BLUE, VERMILLION, logarithmic
+    from nnpipe.plots.style import A_LINE, BLUE, VERMILLION, logarithmic, tell
 
     numbers = range(1, len(_layers(inside)) + 1)
-    axes.plot(numbers, _norms(inside, 0), "o-", color=BLUE, markersize=4, label="before training")
+    lines = [(0, "-", BLUE, "before training"), (-1, "--", VERMILLION, "at the end")]
+    for epoch, line, colour, label in lines[: len(inside)]:
+        norms = _norms(inside, epoch)
+        axes.plot(numbers, norms, f"o{line}", color=colour, markersize=4, label=label)
+        told = (f"layer {number}, {label}: {norm:.3g}" for number, norm in zip(numbers, norms, strict=True))
+        tell(axes, numbers, norms, told, A_LINE)
     if len(inside) > 1:
-        axes.plot(numbers, _norms(inside, -1), "o--", color=VERMILLION, markersize=4, label="at the end")
         axes.legend()
     logarithmic(axes.yaxis)
     axes.set_title("Length of the gradient, layer by layer")
@@ -80,7 +84,7 @@ def _draw_epochs(axes: Axes, inside: Inside) -> None:
     import matplotlib as mpl
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import SERIES, logarithmic
+    from nnpipe.plots.style import A_LINE, SERIES, logarithmic, tell
 
     layers = _layers(inside)
     few, scale = len(layers) <= len(SERIES), mpl.colormaps["viridis"]
@@ -89,6 +93,8 @@ def _draw_epochs(axes: Axes, inside: Inside) -> None:
         label = str(number) if few or number in (1, len(layers)) else None
         colour = SERIES[number - 1] if few else scale(0.9 * (number - 1) / (len(layers) - 1))
         axes.plot(range(len(inside)), values, color=colour, label=label)
+        told = (f"layer {number}, epoch {epoch}: {norm:.3g}" for epoch, norm in enumerate(values))
+        tell(axes, range(len(inside)), values, told, A_LINE if few else 2)
     logarithmic(axes.yaxis)
     axes.set_title("Length of the gradient, epoch by epoch")
     axes.set_xlabel("epoch; 0: before training")

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from nnpipe.plots import words
 from nnpipe.plots.picture import Drawing, Picture, Section, Subject
+from nnpipe.training.history import REASONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Records = Sequence[Mapping[str, float]]
 MEASURES = ("loss", "accuracy", "mean_absolute_error", "squared_error")
+
+
+class Marked(NamedTuple):
+    """Epochs to be marked. kept: the one whose weights the network has, where it is not the last."""
+
+    best: int | None
+    kept: int | None
 
 
 class LearningCurves(Picture):
@@ -30,27 +38,39 @@ class LearningCurves(Picture):
 
         records: Records = subject.history["records"]
         measures = [name for name in MEASURES if name in records[0]]
-        best = subject.history.get("best_epoch")
-        figure = new_figure(0.3 + 2.1 * len(measures))
-        panels = figure.subplots(len(measures), sharex=True, squeeze=False)[:, 0]
-        for axes, measure in zip(panels, measures, strict=True):
-            _draw_panel(axes, records, measure, subject.watched, best)
+        marked = Marked(subject.history.get("best_epoch"), _kept(subject))
+        changing = len({record.get("learning_rate") for record in records}) > 1
+        shares = [2.1] * len(measures) + [1.3] * changing
+        figure = new_figure(0.3 + sum(shares))
+        panels = figure.subplots(len(shares), sharex=True, squeeze=False, height_ratios=shares)[:, 0]
+        for axes, measure in zip(panels, measures, strict=False):
+            _draw_panel(axes, records, measure, subject.watched, marked)
+        if changing:
+            _draw_learning_rate(panels[-1], records)
         panels[-1].set_xlabel("epoch")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
-        reached = _reached(records, subject.watched, best)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, columnspacing=1.2)
+        reached = _reached(records, subject.watched, marked.best)
+        rate = " Last, the learning rate, which changed." * changing
         return Drawing(
             title="Learning curves",
-            caption=f"{_how_to_read(records, measures, subject.watched)} {reached}{_gap(records)}",
+            caption=f"{_how_to_read(records, measures, subject.watched)}{rate} {reached}{_gap(records)}"
+            f"{_ended(subject, marked.kept)}",
             alt=f"Curves of {' and '.join(map(words.kind, measures))} over {len(records)} epochs. {reached}",
             figure=figure,
             plot=True,
         )
 
 
-def _draw_panel(axes: Axes, records: Records, measure: str, watched: str, best: int | None) -> None:
+def _kept(subject: Subject) -> int | None:
+    """The epoch whose weights the network has, where it is not the last."""
+    kept = subject.history.get("kept_epoch")
+    return kept if kept and kept != subject.history["records"][-1]["epoch"] else None
+
+
+def _draw_panel(axes: Axes, records: Records, measure: str, watched: str, marked: Marked) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import BLUE, INK, MUTED, VERMILLION, tell
+    from nnpipe.plots.style import A_LINE, BLUE, INK, MUTED, VERMILLION, tell
 
     epochs = [record["epoch"] for record in records]
     mark = "o" if len(records) <= 30 else ""
@@ -62,13 +82,28 @@ def _draw_panel(axes: Axes, records: Records, measure: str, watched: str, best: 
             values = [record[key] for record in records]
             axes.plot(epochs, values, line, color=colour, marker=mark, markersize=3, label=label)
             told = (f"epoch {epoch}, {label}: {value:.4g}" for epoch, value in zip(epochs, values, strict=True))
-            tell(axes, epochs, values, told)
+            tell(axes, epochs, values, told, A_LINE)
     axes.set_title(words.kind(measure).capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    if best is not None:
-        axes.axvline(best, color=MUTED, linewidth=0.9, linestyle=":", zorder=0.5)
-        value = _record(records, best).get(f"val_{measure}", _record(records, best)[measure])
-        axes.plot([best], [value], "o", markersize=7, markerfacecolor="none", markeredgecolor=INK, label="best epoch")
+    for epoch, mark, size, label in ((marked.best, "o", 7, "best epoch"), (marked.kept, "s", 10, "kept")):
+        if epoch is not None:
+            axes.axvline(epoch, color=MUTED, linewidth=0.9, linestyle=":", zorder=0.5)
+            value = _record(records, epoch).get(f"val_{measure}", _record(records, epoch)[measure])
+            axes.plot([epoch], [value], mark, markersize=size, mfc="none", markeredgecolor=INK, label=label)
+    axes.margins(y=0.12)
+
+
+def _draw_learning_rate(axes: Axes, records: Records) -> None:
+    from nnpipe.plots.style import A_LINE, GREEN, logarithmic, tell
+
+    records = [record for record in records if "learning_rate" in record]
+    epochs, rates = [record["epoch"] for record in records], [record["learning_rate"] for record in records]
+    axes.plot(epochs, rates, color=GREEN, drawstyle="steps-mid")
+    told = (f"epoch {epoch}: learning rate {rate:.3g}" for epoch, rate in zip(epochs, rates, strict=True))
+    tell(axes, epochs, rates, told, A_LINE)
+    axes.set_title("Learning rate")
+    if min(rates) > 0 and max(rates) > 20 * min(rates):
+        logarithmic(axes.yaxis)
     axes.margins(y=0.12)
 
 
@@ -105,6 +140,14 @@ def _gap(records: Records) -> str:
     return f" At the end the training {measure} is {last[measure]:.4g}, {abs(apart):.2g} " + (
         "above it." if apart >= 0 else "below it."
     )
+
+
+def _ended(subject: Subject, kept: int | None) -> str:
+    """Why training ended, where it was not that all epochs were done, and which weights are kept."""
+    reason = REASONS.get(subject.history.get("stopped", "epochs"), "")
+    early = reason and subject.history.get("stopped", "epochs") != "epochs"
+    ended = f" Training ended then because {reason}." if early else ""
+    return ended + ("" if kept is None else f" The network has the weights of epoch {kept} (the square).")
 
 
 def _record(records: Records, epoch: int) -> Mapping[str, float]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from nnpipe.models.network import Network
+    from nnpipe.training.losses.loss import Loss
 
 # What pictures tell of: a report shows those of one section together.
 Section = Literal["pretraining", "training", "results", "weights", "activations", "generation", "inside"]
@@ -67,6 +68,8 @@ class Subject:
     components: ``mean`` and ``directions`` of principal components, in the network's scale, beside an autoencoder.
     generative: the way down that was learned beside a deep belief net, as ``nnpipe.models.generative`` names it.
     architecture: as the spec says it, which vouches for layers of the user's own.
+    loss: what was made small, everything known that the examples learnt from tell.
+    first: the weights before training, named as ``tensors``; None where they came from another run.
     """
 
     attributes: Mapping[str, Any]
@@ -83,6 +86,8 @@ class Subject:
     components: Mapping[str, np.ndarray] | None = None
     generative: Mapping[str, np.ndarray] | None = None
     architecture: Model | None = None
+    loss: Loss | None = None
+    first: Mapping[str, np.ndarray] | None = None
 
     @cached_property
     def network(self) -> Network:

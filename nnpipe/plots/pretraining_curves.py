@@ -57,7 +57,7 @@ def _measures(subject: Subject) -> list[str]:
 def _draw_panel(axes: Axes, subject: Subject, measure: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    from nnpipe.plots.style import SERIES
+    from nnpipe.plots.style import A_LINE, SERIES, tell
 
     for number, layer in enumerate(subject.pretrained, start=1):
         colour = SERIES[(number - 1) % len(SERIES)]
@@ -67,6 +67,8 @@ def _draw_panel(axes: Axes, subject: Subject, measure: str) -> None:
             label = f"layer {number}" if key == measure else None
             epochs, values = [record["epoch"] for record in records], [record[key] for record in records]
             axes.plot(epochs, values, line, color=colour, marker=mark, markersize=3, label=label)
+            told = (f"layer {number}, epoch {epoch}: {value:.4g}" for epoch, value in zip(epochs, values, strict=True))
+            tell(axes, epochs, values, told, A_LINE)
     axes.set_title(words.kind(measure).capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.margins(y=0.12)

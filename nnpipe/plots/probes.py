@@ -22,7 +22,7 @@ class Probes(Picture):
     def draw(self, subject: Subject) -> Drawing:
         from matplotlib.ticker import PercentFormatter
 
-        from nnpipe.plots.style import SERIES, new_figure
+        from nnpipe.plots.style import SERIES, new_figure, tell
 
         figure = new_figure(3.0)
         axes = figure.add_subplot()
@@ -30,7 +30,9 @@ class Probes(Picture):
         for (key, label), colour, mark in zip(LINES.items(), SERIES, ("o", "s"), strict=False):
             values = [probe[key] for probe in subject.probes]
             axes.plot(places, values, color=colour, marker=mark, markersize=4, label=label)
-        axes.set_xticks(places, ["input", *(f"layer {number}" for number in places[1:])])
+            told = (f"{_place(place)}, {label}: {value:.2%}" for place, value in enumerate(values))
+            tell(axes, places, values, told)
+        axes.set_xticks(places, [_place(place) for place in places])
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         axes.set_ylabel("test accuracy")
         axes.margins(x=0.06, y=0.15)
@@ -47,6 +49,10 @@ class Probes(Picture):
             figure=figure,
             plot=True,
         )
+
+
+def _place(place: int) -> str:
+    return f"layer {place}" if place else "input"
 
 
 def _seen(label: str, values: list[float]) -> str:

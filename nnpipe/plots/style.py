@@ -19,7 +19,7 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from nnpipe.plots.palette import BLUE as BLUE
 from nnpipe.plots.palette import FAINT as FAINT
@@ -38,6 +38,7 @@ DPI = 200
 FRAME_MS, LAST_FRAME_MS = 250, 2000  # of a film
 
 TOLD = "told: "  # begins the name of an SVG's group whose rest is shown where the pointer rests
+A_LINE = 100  # points of a line that are told
 _TOLD = re.compile(f"""<g id=(["']){TOLD}(.*?)\\1>""")
 
 # Blue for negative, red for positive: told apart by the colour-blind too. An odd number of colours: zero is white.
@@ -137,16 +138,29 @@ def svg(figure: Figure, salt: str) -> bytes:
     return _TOLD.sub(lambda found: f"<g><title>{found[2]}</title>", text).encode()
 
 
-def tell(axes: Axes, x: Iterable[float], y: Iterable[float], words: Iterable[str]) -> None:
-    """Say ``words`` where the pointer rests on the points (x, y) of an SVG; nothing of it is seen in a PNG."""
-    for at, height, text in zip(x, y, words, strict=True):
+def tell(axes: Axes, x: Iterable[float], y: Iterable[float], words: Iterable[str], most: int | None = None) -> None:
+    """Say ``words`` where the pointer rests on the points (x, y) of an SVG; nothing of it is seen in a PNG.
+
+    most: of more points only so many are told, from the first to the last at even distances; a page of thousands of
+    them would be slow.
+    """
+    points = list(zip(x, y, words, strict=True))
+    if most is not None and len(points) > most:
+        points = [points[number * (len(points) - 1) // (most - 1)] for number in range(most)]
+    for at, height, text in points:
         axes.plot([at], [height], "o", color=INK, markersize=9, alpha=0, gid=TOLD + " ".join(text.split()))
 
 
 def logarithmic(axis: Axis) -> None:
-    """Make an axis logarithmic, its numbers plain: powers of ten are mathematics, which is not parsed here."""
+    """Make an axis logarithmic, its numbers plain: powers of ten are mathematics, which is not parsed here.
+
+    What is drawn says how far it reaches: over less than two powers of ten, 2 and 5 times them have numbers too.
+    """
     scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
     scale("log")
+    low, high = sorted(axis.get_view_interval())
+    if 0 < high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from nnpipe.models.activations import Activation
+from nnpipe.models.corruption import Corruption
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ShapeError
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from nnpipe.pretraining.denoising import Denoising
     from nnpipe.pretraining.objective import Visible
 
-Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 ReconstructionLoss = Literal["cross_entropy", "mean_squared_error"]
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nnpipe.models.corruption import corrupt
 from nnpipe.models.encoder_decoder import encoder_decoder
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
@@ -77,20 +78,8 @@ class Denoising:
         return self.module.encode(self._shaped(x))
 
     def corrupt(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """x with some values set to 0 (masking), to 0 or 1 (salt_and_pepper), or all shifted (gaussian).
-
-        Beside it, which were chosen, of the shape of x; None where all or none were.
-        """
-        level = self.method.level
-        if level == 0:
-            return x, None
-        if self.method.corruption == "gaussian":
-            return x + level * torch.randn(x.shape, generator=self._generator, device=x.device), None
-        draws = torch.rand(x.shape, generator=self._generator, device=x.device)
-        chosen = draws < level
-        if self.method.corruption == "masking":
-            return x.masked_fill(chosen, 0), chosen
-        return x.masked_fill(chosen, 0).masked_fill(draws < level / 2, 1), chosen
+        """x as the encoder sees it, and which values were chosen; None where all or none were."""
+        return corrupt(x, self.method.corruption, self.method.level, self._generator)
 
     def _shaped(self, x: Tensor) -> Tensor:
         return x.reshape(len(x), *self.module.shape)

@@ -14,9 +14,13 @@ from nnpipe.models.architecture import Model
 from nnpipe.plots import AnyPicture, every_picture
 from nnpipe.plots.picture import Picture, Pretrained, Subject
 from nnpipe.spec import Part
+from nnpipe.stages.splits import class_counts
+from nnpipe.stages.subset import learned_counts
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
+from nnpipe.training.losses import AnyLossOrKind
+from nnpipe.training.losses.cross_entropy import CrossEntropy
 
 MOST_EXAMPLES = 10_000  # test examples that pictures of single examples look through: memory stays bounded
 
@@ -25,11 +29,15 @@ class Visualize(Part):
     """Which pictures to draw.
 
     model: some pictures run the network, so the code of its layers determines them.
+    loss: what training made small.
+    first_seed: of the stage that trained, from which its first weights come again; None where another run gave them.
     pictures: None or left out: every picture that applies. Pictures that are named must apply.
     chosen: whether the pictures were named.
     """
 
     model: Model
+    loss: AnyLossOrKind = CrossEntropy()
+    first_seed: int | None = None
     pictures: tuple[AnyPicture, ...]
     chosen: bool = True
 
@@ -44,7 +52,7 @@ class Visualize(Part):
 
 def visualize(config: Visualize, work: Work) -> None:
     """Draw each picture into ``<name>.png``, plots into ``<name>.svg`` too; ``pictures.json`` holds their words."""
-    subject = replace(subject_of(work), architecture=config.model)
+    subject = _with_what_the_spec_says(subject_of(work), config, work)
     listed: list[dict[str, JSON]] = []
     for picture in _applicable(config, subject):
         drawing, png, svg = picture.render(subject)
@@ -92,6 +100,17 @@ def subject_of(work: Work) -> Subject:
     finally:
         data.close()
         predictions.close()
+
+
+def _with_what_the_spec_says(subject: Subject, config: Visualize, work: Work) -> Subject:
+    from nnpipe.stages.first_weights import first_weights
+
+    counts = learned_counts(work.inputs["model"]) or class_counts(subject.attributes)
+    first = None
+    if config.first_seed is not None:
+        pretrained = numbered(work.inputs, "pretrain")
+        first = first_weights(config.model, subject.document, pretrained, config.first_seed)
+    return replace(subject, architecture=config.model, loss=config.loss.resolved(counts), first=first)
 
 
 def _predictions(names: Sequence[str]) -> str:

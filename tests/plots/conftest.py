@@ -9,6 +9,8 @@ import pytest
 
 from nnpipe.evaluation.calibration import calibration_table
 from nnpipe.plots.picture import Pretrained, Subject
+from nnpipe.training.losses.cross_entropy import CrossEntropy
+from nnpipe.training.losses.mean_squared_error import MeanSquaredError
 
 RECORDS = [
     {"epoch": e, "loss": 1 / e, "accuracy": 0.5 + e / 10, "val_loss": 1.2 / e, "val_accuracy": a, "learning_rate": 0.1}
@@ -46,6 +48,7 @@ def make_subject(shape: Sequence[int], layers: Sequence[Mapping[str, Any]], clas
         "inputs": rng.integers(0, 256, (12, *shape)).astype(np.uint8 if len(shape) == 3 else np.float32),
         "truth": labels,
         "predictions": probabilities,
+        "loss": CrossEntropy(),
     }
     return Subject(**(facts | changes))
 
@@ -116,6 +119,21 @@ def colours() -> Subject:
 
 
 @pytest.fixture(scope="session")
+def pooled() -> Subject:
+    """Grey images of 8 by 8 pixels, three classes; a convolution, pretrained as a denoising autoencoder, and a pool."""
+    rng = np.random.default_rng(6)
+    convolution = {"kind": "conv2d", "filters": 6, "kernel": 3, "inputs": 1, "activation": "relu"}
+    layers = [convolution, {"kind": "max_pool2d", "size": 2}, {"kind": "flatten"}, dense(3, 54, "softmax")]
+    tensors = {"weight": rng.standard_normal((6, 1, 3, 3)), "bias": np.zeros(6), "visible_bias": np.zeros(1)}
+    method = {"kind": "autoencoder", "corruption": "masking", "level": 0.25}
+    document = {"layer": without_inputs(convolution), "between": [], "visible": [1, 8, 8], "probabilities": True}
+    history = [{"epoch": e, "loss": 4.0 / e, "learning_rate": 0.1} for e in (1, 2)]
+    layer = Pretrained(tensors, history, {"method": "autoencoder"}, {**document, "method": method})
+    made = make_subject((1, 8, 8), layers, 3, pretrained=(layer,))
+    return replace(made, first={name: np.zeros_like(tensor) for name, tensor in made.tensors.items()})
+
+
+@pytest.fixture(scope="session")
 def plane() -> Subject:
     """Points of the plane, two classes, one sigmoid unit that answers with the first feature's sign."""
     tensors = {
@@ -149,6 +167,7 @@ def encoded() -> Subject:
         history={"records": records, "stopped": "epochs", "best_epoch": 3},
         evaluation={"test_squared_error": 1.5, "test_pca_squared_error": 2.0},
         predictions=rng.standard_normal((12, 3)).astype(np.float32),
+        loss=MeanSquaredError(),
         components={"mean": np.full(16, 0.5, np.float32), "directions": directions},
         probes=[
             {**probe, "linear_accuracy": 0.75, "neighbour_accuracy": 0.5},
@@ -185,4 +204,5 @@ def line() -> Subject:
         inputs=x,
         truth=truth,
         predictions=predictions,
+        loss=MeanSquaredError(),
     )

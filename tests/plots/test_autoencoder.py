@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 
 from nnpipe.models.network import load_network
 from nnpipe.plots.autoencoder_reconstructions import AutoencoderReconstructions
@@ -52,6 +53,14 @@ def test_codes_lie_in_their_first_two_principal_directions(encoded: Subject) -> 
     assert f"{theirs.explained_variance_ratio_.sum():.0%} of their variance" in drawing.caption
 
 
+def test_below_them_lies_a_map_by_t_sne_of_the_codes_as_scikit_learn_makes_it(encoded: Subject) -> None:
+    drawing, *_ = Codes().render(encoded)
+    points = np.asarray(drawing.figure.axes[1].collections[0].get_offsets())
+    theirs = TSNE(perplexity=11 / 3, init="pca", random_state=0, max_iter=500).fit_transform(encoded.predictions)
+    np.testing.assert_allclose(points, theirs, rtol=1e-4, atol=1e-4)
+    assert len(Codes(mapped=0).render(encoded)[0].figure.axes) == 1
+
+
 def test_a_code_of_two_numbers_is_drawn_as_it_is_and_of_one_not_at_all(encoded: Subject) -> None:
     drawing, *_ = Codes().render(replace(encoded, predictions=encoded.predictions[:, :2]))
     points = np.asarray(drawing.figure.axes[0].collections[0].get_offsets())
@@ -62,6 +71,6 @@ def test_a_code_of_two_numbers_is_drawn_as_it_is_and_of_one_not_at_all(encoded: 
 
 def test_probes_are_two_lines_from_the_input_on(encoded: Subject) -> None:
     drawing, *_ = Probes().render(encoded)
-    lines = [line.get_ydata() for line in drawing.figure.axes[0].lines]
+    lines = [line.get_ydata() for line in drawing.figure.axes[0].lines if line.get_gid() is None]
     assert [list(line) for line in lines] == [[0.75, 0.875], [0.5, 0.625]]
     assert "Linear probe: 75.00% of the input, 87.50% after layer 1." in drawing.caption

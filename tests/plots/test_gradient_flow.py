@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from nnpipe.plots.gradient_flow import GradientFlow
 from nnpipe.plots.picture import Subject
@@ -23,11 +25,16 @@ def pair(index: int, norm: float) -> list[tuple[str, dict[str, float]]]:
     return [(str(2 * index), {"gradient_norm": norm}), (str(2 * index + 1), {"activation_std": 1.0})]
 
 
+def seen(axes: Axes) -> list[Line2D]:
+    """The lines of a panel, without what is only told."""
+    return [line for line in axes.lines if line.get_gid() is None]
+
+
 def test_a_vanishing_gradient_is_drawn_and_said(images: Subject) -> None:
     drawing, *_ = GradientFlow().render(looking_inside(images, [[1e-6, 1e-4, 1e-2], [1e-2, 1e-2, 1e-1]]))
     layers, epochs = drawing.figure.axes
-    assert [list(line.get_ydata()) for line in layers.lines] == [[1e-6, 1e-4, 1e-2], [1e-2, 1e-2, 1e-1]]
-    assert [list(line.get_ydata()) for line in epochs.lines] == [[1e-6, 1e-2], [1e-4, 1e-2], [1e-2, 1e-1]]
+    assert [list(line.get_ydata()) for line in seen(layers)] == [[1e-6, 1e-4, 1e-2], [1e-2, 1e-2, 1e-1]]
+    assert [list(line.get_ydata()) for line in seen(epochs)] == [[1e-6, 1e-2], [1e-4, 1e-2], [1e-2, 1e-1]]
     assert layers.get_yscale() == epochs.get_yscale() == "log"
     assert "the first layer's is 1e+04 times smaller than the last one's" in drawing.caption
 
@@ -48,3 +55,13 @@ def test_without_training_one_panel_tells_what_the_first_weights_give(
 def test_a_network_of_one_layer_or_one_that_nobody_looked_into_has_no_such_picture(images: Subject) -> None:
     assert not GradientFlow().applies(replace(images, history={"records": []}))
     assert not GradientFlow().applies(looking_inside(images, [[0.1]]))
+
+
+def test_what_is_pointed_at_is_told_and_numbers_stand_at_a_narrow_axis_too(images: Subject) -> None:
+    drawing, _, svg = GradientFlow().render(looking_inside(images, [[0.02, 0.5], [0.03, 0.4]]))
+    assert svg is not None
+    assert b"<title>layer 1, before training: 0.02</title>" in svg
+    assert b"<title>layer 2, epoch 1: 0.4</title>" in svg
+    low, high = drawing.figure.axes[0].get_ylim()
+    ticks = [tick for tick in drawing.figure.axes[0].get_yticks() if low <= tick <= high]
+    assert ticks == pytest.approx([0.02, 0.05, 0.1, 0.2, 0.5])

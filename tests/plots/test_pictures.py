@@ -24,18 +24,19 @@ from nnpipe.plots.reliability_diagram import ReliabilityDiagram
 from nnpipe.spec import members
 
 APPLIES = {
-    "learning_curves": {"images", "colours", "plane", "line", "encoded", "belief"},
-    "gradient_flow": {"images", "colours"},
-    "confusion_matrix": {"images", "colours", "plane", "belief"},
-    "confusion_examples": {"images", "colours", "belief"},
-    "per_class": {"images", "colours", "plane", "belief"},
-    "roc_curves": {"images", "colours", "plane", "belief"},
-    "precision_recall_curves": {"images", "colours", "plane", "belief"},
-    "reliability_diagram": {"images", "colours", "plane", "belief"},
+    "learning_curves": {"images", "colours", "plane", "line", "encoded", "belief", "pooled"},
+    "gradient_flow": {"images", "colours", "pooled"},
+    "error_surface": {"images", "colours", "plane", "line", "encoded", "belief", "pooled"},
+    "confusion_matrix": {"images", "colours", "plane", "belief", "pooled"},
+    "confusion_examples": {"images", "colours", "belief", "pooled"},
+    "per_class": {"images", "colours", "plane", "belief", "pooled"},
+    "roc_curves": {"images", "colours", "plane", "belief", "pooled"},
+    "precision_recall_curves": {"images", "colours", "plane", "belief", "pooled"},
+    "reliability_diagram": {"images", "colours", "plane", "belief", "pooled"},
     "predicted_vs_true": {"line"},
     "fitted_function": {"line"},
     "decision_boundary": {"plane"},
-    "examples": {"images", "colours", "belief"},
+    "examples": {"images", "colours", "belief", "pooled"},
     "autoencoder_reconstructions": {"encoded"},
     "codes": {"encoded"},
     "activations": {"images", "colours", "encoded", "belief"},
@@ -44,14 +45,19 @@ APPLIES = {
     "preferred_inputs": {"images", "colours", "belief"},
     "attributions": {"images", "colours", "belief"},
     "filters": {"images", "colours", "encoded", "belief"},
+    "representation_map": {"images", "colours", "belief", "pooled"},
+    "filters": {"images", "colours", "encoded", "belief", "pooled"},
     "second_layer_kernels": {"colours"},
     "deep_filters": {"images", "belief"},
     "dense_matrix": {"colours"},
-    "pretrained_filters": {"images"},
+    "pretrained_filters": {"images", "pooled"},
     "filter_film": {"images"},
-    "pretraining_curves": {"images"},
-    "reconstructions": {"images"},
+    "pretraining_curves": {"images", "pooled"},
+    "reconstructions": {"images", "pooled"},
+    "repairs": {"pooled"},
     "probes": {"encoded"},
+    "shift_tolerance": {"pooled"},
+    "shift_curves": {"images", "colours", "belief", "pooled"},
     "pretrained_samples": {"images"},
     "dbn_samples": {"belief"},
 }
@@ -61,10 +67,10 @@ KINDS = pytest.mark.parametrize("picture", EVERY, ids=lambda picture: picture.ki
 
 @pytest.fixture
 def subjects(
-    images: Subject, colours: Subject, plane: Subject, line: Subject, encoded: Subject, belief: Subject
+    images: Subject, colours: Subject, plane: Subject, line: Subject, encoded: Subject, belief: Subject, pooled: Subject
 ) -> dict[str, Subject]:
     named = {"images": images, "colours": colours, "plane": plane, "line": line}
-    return {**named, "encoded": encoded, "belief": belief}
+    return {**named, "encoded": encoded, "belief": belief, "pooled": pooled}
 
 
 def applicable(picture: Picture, subjects: dict[str, Subject]) -> Iterator[Subject]:
@@ -130,6 +136,36 @@ def test_learning_curves_name_the_best_epoch_and_what_was_measured_there(images:
     assert "validation accuracy reaches 0.875 at epoch 2 of 3" in drawing.caption
     ringed = [line for line in drawing.figure.axes[1].lines if line.get_label() == "best epoch"]
     assert [line.get_xydata().tolist() for line in ringed] == [[[2.0, 0.875]]]
+
+
+def test_learning_curves_mark_the_weights_that_are_kept_and_say_why_training_ended(images: Subject) -> None:
+    stopped = {**images.history, "stopped": "patience", "best_epoch": 2, "kept_epoch": 1}
+    drawing, *_ = LearningCurves().render(replace(images, history=stopped))
+    assert "ended then because validation no longer improved. The network has the weights of epoch 1" in drawing.caption
+    marks = {line.get_label(): line.get_xydata().tolist() for line in drawing.figure.axes[0].lines}
+    assert (marks["best epoch"], marks["kept"]) == ([[2.0, 0.6]], [[1.0, 1.2]])
+    plain, *_ = LearningCurves().render(replace(images, history={**images.history, "kept_epoch": 3}))
+    assert "ended" not in plain.caption
+    assert "the square" not in plain.caption
+
+
+def test_learning_curves_show_a_learning_rate_that_changes_and_no_other(images: Subject) -> None:
+    assert len(LearningCurves().render(images)[0].figure.axes) == 2
+    records = [{**record, "learning_rate": 0.1 ** record["epoch"]} for record in images.history["records"]]
+    drawing, *_ = LearningCurves().render(replace(images, history={**images.history, "records": records}))
+    rates = drawing.figure.axes[2]
+    assert (rates.get_title(loc="left"), rates.get_yscale()) == ("Learning rate", "log")
+    assert rates.lines[0].get_ydata() == pytest.approx([0.1, 0.01, 0.001])
+
+
+def test_of_many_epochs_some_are_told_and_all_are_drawn(images: Subject) -> None:
+    records = [{"epoch": e, "loss": 1 / e, "learning_rate": 0.1} for e in range(1, 2001)]
+    drawing, _, svg = LearningCurves().render(replace(images, history={"records": records, "best_epoch": None}))
+    assert len(drawing.figure.axes[0].lines[0].get_xydata()) == 2000
+    assert svg is not None
+    assert svg.count(b"<title>") == 100
+    assert b"epoch 1, train: 1<" in svg
+    assert b"epoch 2000, train: 0.0005<" in svg
 
 
 def test_learning_curves_say_test_where_there_is_no_validation_split(images: Subject) -> None:
