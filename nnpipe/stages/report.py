@@ -6,13 +6,14 @@ All facts come from the input artifacts; only the times in it may differ between
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nnpipe.models.architecture import Model
 from nnpipe.plots import words
 from nnpipe.spec import Part
+from nnpipe.stages.pretrained import JOINT, numbered
 from nnpipe.stages.report_data import data_facts, data_url
 from nnpipe.stages.report_layers import layer_rows
 from nnpipe.stages.report_results import result_facts
@@ -56,7 +57,7 @@ def report(config: Report, work: Work) -> None:
 
 
 def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
-    pretrained = [inputs[name] for name in _numbered(inputs, "pretrain")]
+    pretrained = [inputs[name] for name in numbered(inputs, "pretrain")]
     document = inputs["model"].tensors("model")[1]
     facts = {
         "config": config,
@@ -66,9 +67,10 @@ def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
         "scaling": document["scaling"],
         "target_scaling": document.get("target_scaling"),
         "layers": layer_rows(inputs["model"], len(pretrained)),
-        "pretrained": [{**layer.summary, "seconds": layer.made.get("seconds")} for layer in pretrained],
+        "pretrained": [_timed(layer) for layer in pretrained],
+        "joint": _timed(inputs[JOINT]) if JOINT in inputs else None,
         "labelled": sorted({layer.summary["method"] for layer in pretrained if layer.summary.get("labels")}),
-        "probes": [inputs[name].summary for name in _numbered(inputs, "probe")],
+        "probes": [inputs[name].summary for name in numbered(inputs, "probe")],
         "code": _code_units(document),
         "model": inputs["model"].summary,
         "reason": REASONS.get(inputs["model"].summary.get("stopped", "")),
@@ -81,6 +83,10 @@ def _html(config: Report, inputs: Mapping[str, Artifact]) -> bytes:
         "environment": inputs["model"].made.get("environment", {}),
     }
     return _render(facts).encode()
+
+
+def _timed(artifact: Artifact) -> dict[str, Any]:
+    return {**artifact.summary, "seconds": artifact.made.get("seconds")}
 
 
 def _render(facts: Mapping[str, Any]) -> str:
@@ -117,8 +123,9 @@ def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     """One row a stage, in the order they ran: what it made, when, and how its time compares with the longest."""
     order = [
         "data",
-        *_numbered(inputs, "pretrain"),
-        *_numbered(inputs, "probe"),
+        *numbered(inputs, "pretrain"),
+        *([JOINT] if JOINT in inputs else []),
+        *numbered(inputs, "probe"),
         "model",
         "evaluation",
         "pictures",
@@ -141,11 +148,6 @@ def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
         }
         for name, artifact in zip(order, artifacts, strict=True)
     ]
-
-
-def _numbered(names: Iterable[str], stage: str) -> list[str]:
-    """``stage/0``, ``stage/1``, ... in the order of their numbers."""
-    return sorted((name for name in names if name.startswith(f"{stage}/")), key=lambda name: int(name.split("/")[1]))
 
 
 def _code_units(document: Mapping[str, Any]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,8 @@ from nnpipe.models.architecture import Model
 from nnpipe.plots import AnyPicture, every_picture
 from nnpipe.plots.picture import Picture, Pretrained, Subject
 from nnpipe.spec import Part
+from nnpipe.stages.pretrained import JOINT, numbered, pretrained_layers
 from nnpipe.stages.work import Work
-from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 
 MOST_EXAMPLES = 10_000  # test examples that pictures of single examples look through: memory stays bounded
@@ -80,7 +80,8 @@ def subject_of(work: Work) -> Subject:
             predictions=predictions.rows(_predictions(predictions.names()), 0, count),
             watched="validation" if "X_validation" in data.names() else "test",
             pretrained=_pretrained(work),
-            probes=[probe.json("probe") for probe in numbered(work.inputs, "probe")],
+            joint_history=work.inputs[JOINT].json("history") if JOINT in work.inputs else (),
+            probes=[work.inputs[name].json("probe") for name in numbered(work.inputs, "probe")],
             components=evaluation.tensors("components")[0] if "components" in evaluation.manifest.parts else None,
             generative=model.tensors("generative")[0] if "generative" in model.manifest.parts else None,
         )
@@ -95,17 +96,12 @@ def _predictions(names: Sequence[str]) -> str:
 
 
 def _pretrained(work: Work) -> tuple[Pretrained, ...]:
-    found = []
-    for layer in numbered(work.inputs, "pretrain"):
-        tensors, document = layer.tensors("layer")
-        found.append(Pretrained(tensors, layer.json("history"), layer.summary, document))
-    return tuple(found)
-
-
-def numbered(inputs: Mapping[str, Artifact], stage: str) -> list[Artifact]:
-    """The artifacts of the stages ``stage/0``, ``stage/1``, ... among ``inputs``, in their order."""
-    numbers = sorted(int(name.partition("/")[2]) for name in inputs if name.startswith(f"{stage}/"))
-    return [inputs[f"{stage}/{number}"] for number in numbers]
+    alone = [work.inputs[name] for name in numbered(work.inputs, "pretrain")]
+    learned = zip(alone, pretrained_layers(work.inputs, len(alone)), strict=True)
+    return tuple(
+        Pretrained(tensors, layer.json("history"), layer.summary, layer.tensors("layer")[1])
+        for layer, tensors in learned
+    )
 
 
 def _applicable(config: Visualize, subject: Subject) -> list[Picture]:
