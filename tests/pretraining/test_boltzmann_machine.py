@@ -195,7 +195,9 @@ class Twice:
 
 @pytest.mark.parametrize("doubled", ["visible", "hidden"])
 class TestDoubledUnits:
-    def test_what_is_summed_out_is_two_copies(self, make_machine: Callable[..., BoltzmannMachine], doubled: str) -> None:
+    def test_what_is_summed_out_is_two_copies(
+        self, make_machine: Callable[..., BoltzmannMachine], doubled: str
+    ) -> None:
         table = Twice(make_machine, doubled)
         machine = table.machine
         assert machine.log_partition().item() == pytest.approx(np.log(table.weights.sum()), rel=1e-12)

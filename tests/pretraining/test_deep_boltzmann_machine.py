@@ -135,7 +135,9 @@ def test_gibbs_chains_come_to_the_distribution_of_the_machine() -> None:
         np.testing.assert_allclose(sampled.mean(0), table.p @ exact, atol=0.01)
         np.testing.assert_allclose(mean.mean(0), table.p @ exact, atol=0.01)
         assert (mean == sampled).all() == (layer % 2 == 0)
-    np.testing.assert_allclose(states[1].T @ states[0] / 40_000, (table.layers[1].T * table.p) @ table.layers[0], atol=0.01)
+    np.testing.assert_allclose(
+        states[1].T @ states[0] / 40_000, (table.layers[1].T * table.p) @ table.layers[0], atol=0.01
+    )
 
 
 def test_samples_come_from_the_machine_and_a_held_unit_is_on() -> None:
@@ -272,8 +274,12 @@ class TestComposing:
         states = np.array(list(product((0.0, 1.0), repeat=2)))
         found = np.array([table.p[(table.layers[1] == h).all(1)].sum() for h in states])
         # Sum out both copies of the first machine's visible units, and of the second's hidden ones.
-        below = states @ first["bias"] + 2 * np.logaddexp(0, first["visible_bias"] + states @ first["weight"] / 2).sum(1)
-        above = states @ second["visible_bias"] + 2 * np.logaddexp(0, second["bias"] + states @ second["weight"].T).sum(1)
+        below = states @ first["bias"] + 2 * np.logaddexp(0, first["visible_bias"] + states @ first["weight"] / 2).sum(
+            1
+        )
+        above = states @ second["visible_bias"] + 2 * np.logaddexp(0, second["bias"] + states @ second["weight"].T).sum(
+            1
+        )
         expected = np.exp((below + above) / 2)
         np.testing.assert_allclose(found, expected / expected.sum(), rtol=1e-5)
 
