@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from threading import Event
 from typing import Any
 
@@ -102,7 +102,7 @@ def test_the_mean_field_bound_is_below_the_likelihood_and_rises_with_every_step(
     ]
     for bound in bounds:
         assert (bound <= exact + 1e-9).all()
-    for before, after in zip(bounds, bounds[1:], strict=False):
+    for before, after in pairwise(bounds):
         assert (after >= before - 1e-9).all()
     # Between one hidden layer and the data nothing has to be approximated.
     worst = 1e-9 if len(machine.weights) == 1 else 0.5
@@ -182,7 +182,8 @@ class TestLearning:
         for each in (plain, decayed):
             each.gradient(data, None)
         for (name, one), other in zip(plain.module.named_parameters(), decayed.module.parameters(), strict=True):
-            assert one.grad is not None and other.grad is not None
+            assert one.grad is not None
+            assert other.grad is not None
             expected = one.grad + 0.5 * one if name.startswith("weights") else one.grad
             torch.testing.assert_close(other.grad, expected.detach())
 
@@ -248,7 +249,7 @@ class TestComposing:
                 "bias": rng.normal(0, 0.7, above),
                 "visible_bias": rng.normal(0, 0.7, below),
             }
-            for below, above in zip(units, units[1:], strict=False)
+            for below, above in pairwise(units)
         ]
 
     @pytest.mark.parametrize("units", [(4, 3, 2), (3, 2, 3, 2)], ids=["4-3-2", "3-2-3-2"])
