@@ -14,6 +14,8 @@ from nnpipe.stages.export import Export
 from nnpipe.stages.finetune import Finetune
 from nnpipe.stages.ingest import Ingest
 from nnpipe.stages.pretrain import PretrainLayer
+from nnpipe.stages.pretrain_joint import PretrainJoint
+from nnpipe.stages.pretrained import JOINT
 from nnpipe.stages.probe import ProbeLayer
 from nnpipe.stages.report import Report, template_digest
 from nnpipe.stages.visualize import Visualize
@@ -54,6 +56,13 @@ def stages_of(spec: Spec) -> list[Stage]:
     pretrained = list(_pretraining(spec))
     stages += pretrained
     layers = {stage.name: stage.name for stage in pretrained}
+    learned = layers
+    if spec.pretrain and spec.pretrain.joint:
+        config = PretrainJoint(joint=spec.pretrain.joint, layers=len(pretrained), scaling=data.scaling)
+        together = "nnpipe.stages.pretrain_joint:pretrain_joint"
+        stages.append(Stage(JOINT, together, config, {"data": "ingest", **layers}, _seed(spec.seed, JOINT)))
+        learned = {JOINT: JOINT}
+        layers = {**layers, **learned}
     probed = list(_probing(spec, len(pretrained)))
     stages += probed
     probes = {stage.name: stage.name for stage in probed}
@@ -69,7 +78,7 @@ def stages_of(spec: Spec) -> list[Stage]:
         target_scaling=data.target_scaling,
         pretrained=len(pretrained),
     )
-    add("finetune", finetune, {"data": "ingest", **layers})
+    add("finetune", finetune, {"data": "ingest", **learned})
     if spec.train.start:
         stages[-1] = replace(stages[-1], given={"start": spec.train.start.ref})
     first_seed = None if spec.train.start else stages[-1].seed

@@ -30,9 +30,9 @@ Section = Literal["pretraining", "training", "results", "weights", "activations"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A layer as pretraining left it.
+    """A layer as pretraining left it, and how it learned alone.
 
-    tensors: ``weight`` and ``bias`` of the layer, and what else its method learns.
+    tensors: ``weight`` and ``bias`` of the layer, and what else was learned of it, alone or together with the others.
     history: one record an epoch.
     summary: ``method``, ``visible``, ``hidden`` and more; ``labels``: whether it had them.
     document: ``layer``, the layers ``between`` it and what is below, ``visible``, the shape of an example that it sees,
@@ -64,6 +64,7 @@ class Subject:
         autoencoder the codes, (n, units).
     watched: the split that training was measured on after each epoch, ``validation`` or ``test``.
     pretrained: the layers that were pretrained, from the first.
+    joint_history: one record an epoch that they learned together after that, if they did.
     probes: what probes found of the input and of each pretrained layer: ``linear_accuracy``, ``neighbour_accuracy`` ...
     components: ``mean`` and ``directions`` of principal components, in the network's scale, beside an autoencoder.
     generative: the way down that was learned beside a deep belief net, as ``nnpipe.models.generative`` names it.
@@ -82,6 +83,7 @@ class Subject:
     predictions: np.ndarray
     watched: str = "validation"
     pretrained: Sequence[Pretrained] = ()
+    joint_history: Sequence[Mapping[str, float]] = ()
     probes: Sequence[Mapping[str, Any]] = ()
     components: Mapping[str, np.ndarray] | None = None
     generative: Mapping[str, np.ndarray] | None = None

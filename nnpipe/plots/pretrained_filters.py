@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from nnpipe.plots import words
 from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 
@@ -32,11 +33,12 @@ class PretrainedFilters(Picture):
         assert filters is not None
         height, width = filters.shape[2:]
         seen = "and their labels" if first.summary.get("labels") else "but no label"
+        method = words.kind(first.summary["method"]) + (", then all layers together" if subject.joint_history else "")
         numbered = " Numbers are those of the units, from 0." * self.numbers
         grid = draw_filters(filters, self.count, self.scale, numbers=self.numbers)
         return Drawing(
             title="Filters after pretraining",
-            caption=f"The first layer's {height} by {width} weights after pretraining ({first.summary['method']}), "
+            caption=f"The first layer's {height} by {width} weights after pretraining ({method}), "
             f"which saw the images {seen}; fine-tuning starts from these.{numbered} {grid.words()}",
             alt=f"A grid of {grid.shown} pretrained filters of {height} by {width} weights, in red and blue.",
             figure=grid.figure,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nnpipe.plots import words
-from nnpipe.plots.picture import Drawing, Picture, Pretrained, Section, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ CIRCUMSTANCES = frozenset({"epoch", "seconds", "examples", "learning_rate", "mom
 
 
 class PretrainingCurves(Picture):
-    """Every measure of pretraining in a panel of its own, every layer a line of its own."""
+    """Every measure of pretraining in a panel of its own, every layer a line of its own; one more for all together."""
 
     kind: Literal["pretraining_curves"] = "pretraining_curves"
     needs: ClassVar[str] = "at least one pretrained layer with a history"
@@ -36,7 +36,7 @@ class PretrainingCurves(Picture):
         panels[-1].set_xlabel("epoch")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
         names = ", ".join(map(words.kind, measures))
-        seen = " ".join(_seen(number, layer, measures) for number, layer in enumerate(subject.pretrained, start=1))
+        seen = " ".join(_seen(name, history, measures) for name, history in _histories(subject).items())
         return Drawing(
             title="Pretraining curves",
             caption=f"What each layer's pretraining measured after each epoch{_without_labels(subject)}: "
@@ -48,9 +48,15 @@ class PretrainingCurves(Picture):
         )
 
 
+def _histories(subject: Subject) -> dict[str, Sequence[Mapping[str, float]]]:
+    """What learned -> its records: each layer alone, then all together, if they did."""
+    found = {f"layer {number}": layer.history for number, layer in enumerate(subject.pretrained, start=1)}
+    return {**found, "together": subject.joint_history} if subject.joint_history else found
+
+
 def _measures(subject: Subject) -> list[str]:
     """The measures of any layer, in the order they are recorded; some are of unseen examples alone."""
-    names = [name for layer in subject.pretrained for record in layer.history[:1] for name in record]
+    names = [name for history in _histories(subject).values() for record in history[:1] for name in record]
     return [name for name in dict.fromkeys(name.removeprefix("val_") for name in names) if name not in CIRCUMSTANCES]
 
 
@@ -59,15 +65,15 @@ def _draw_panel(axes: Axes, subject: Subject, measure: str) -> None:
 
     from nnpipe.plots.style import A_LINE, SERIES, tell
 
-    for number, layer in enumerate(subject.pretrained, start=1):
-        colour = SERIES[(number - 1) % len(SERIES)]
-        mark = "o" if len(layer.history) <= 30 else ""
+    for number, (name, history) in enumerate(_histories(subject).items()):
+        colour = SERIES[number % len(SERIES)]
+        mark = "o" if len(history) <= 30 else ""
         for key, line in ((measure, "-"), (f"val_{measure}", ":")):
-            records = [record for record in layer.history if key in record]
-            label = f"layer {number}" if key == measure else None
+            records = [record for record in history if key in record]
+            label = name if key == measure else None
             epochs, values = [record["epoch"] for record in records], [record[key] for record in records]
             axes.plot(epochs, values, line, color=colour, marker=mark, markersize=3, label=label)
-            told = (f"layer {number}, epoch {epoch}: {value:.4g}" for epoch, value in zip(epochs, values, strict=True))
+            told = (f"{name}, epoch {epoch}: {value:.4g}" for epoch, value in zip(epochs, values, strict=True))
             tell(axes, epochs, values, told, A_LINE)
     axes.set_title(words.kind(measure).capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
@@ -84,7 +90,8 @@ def _lines(subject: Subject) -> str:
     return f"{full}, dotted lines on the {subject.watched} examples" if unseen else full
 
 
-def _seen(number: int, layer: Pretrained, measures: Sequence[str]) -> str:
-    first, last = layer.history[0], layer.history[-1]
-    changes = [f"{words.kind(name)} from {first[name]:.4g} to {last[name]:.4g}" for name in measures if name in first]
-    return f"Layer {number}: {words.joined(changes)} in {len(layer.history)} epochs."
+def _seen(name: str, history: Sequence[Mapping[str, float]], measures: Sequence[str]) -> str:
+    first, last = history[0], history[-1]
+    there = [measure for measure in measures if measure in first]
+    changes = [f"{words.kind(each)} from {first[each]:.4g} to {last[each]:.4g}" for each in there]
+    return f"{name.capitalize()}: {words.joined(changes)} in {len(history)} epochs."

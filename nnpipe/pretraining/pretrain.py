@@ -14,8 +14,9 @@ from nnpipe.models.layers.classification_rbm import ClassificationRbm
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import ActivatedLayer, Layer, ShapeError
+from nnpipe.pretraining.joint import AnyJoint
 from nnpipe.pretraining.settings import OwnSettings, Settings
-from nnpipe.spec import problem
+from nnpipe.spec import Shorthand, problem
 
 Taught = Dense | Conv2d | ClassificationRbm
 PROBABILITIES = ("sigmoid", "softmax")  # activations between 0 and 1
@@ -54,7 +55,7 @@ class StackedLayer:
     index: its place in ``model.layers``.
     between: the layers after the pretrained layer below, or after the data, as far as they change what it sees.
     below: the activation that what it sees has left; None: data.
-    settings: those common to all layers, with its own in their place.
+    settings: those common to all layers, with its own in their place; the method as ``joint`` wants it.
     """
 
     index: int
@@ -74,6 +75,12 @@ class Pretrain(Settings):
     )
     per_layer: dict[LayerNumber, OwnSettings] = Field(
         {}, description="What a layer has in place of the common settings, by its number: {2: {epochs: 30}}."
+    )
+
+    joint: Annotated[AnyJoint, Shorthand()] | None = Field(
+        None,
+        description="How the layers learn on together after that, before labels come: deep_boltzmann_machine, which "
+        "also sees to it that they learn alone as it needs them; left out: not at all.",
     )
 
     @model_validator(mode="after")
@@ -118,17 +125,23 @@ class Pretrain(Settings):
                     expected="data with classes",
                     found="numbers to learn",
                 )
+        if self.joint:
+            self.joint.check(stack)
 
     def stack(self, model: Model) -> list[StackedLayer]:
         """The layers to pretrain, from the first. Raises as ``pretrained_layers`` does."""
         found: list[StackedLayer] = []
-        start, below = 0, None
-        for number, index in enumerate(pretrained_layers(model, self), start=1):
+        start, below, places = 0, None, pretrained_layers(model, self)
+        for number, index in enumerate(places, start=1):
             layer, between = model.layers[index], model.layers[start:index]
             assert isinstance(layer, Taught)
             for each in between:
                 below = each.activation if isinstance(each, ActivatedLayer) else below
-            found.append(StackedLayer(index, layer, _seen_through(between, layer), below, self.settings(number)))
+            settings = self.settings(number)
+            if self.joint:
+                method = self.joint.greedy(settings.method, number, len(places))
+                settings = settings.model_copy(update={"method": method})
+            found.append(StackedLayer(index, layer, _seen_through(between, layer), below, settings))
             start, below = index + 1, layer.activation
         return found
 

@@ -17,6 +17,7 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.scaling import ScalingKind, TargetScalingKind
 from nnpipe.spec import Part
 from nnpipe.stages.material import read_material
+from nnpipe.stages.pretrained import pretrained_layers
 from nnpipe.stages.starting import start_from, start_from_run
 from nnpipe.stages.unroll import start_decoder_from
 from nnpipe.stages.work import Work
@@ -66,14 +67,14 @@ def finetune(config: Finetune, work: Work) -> None:
         read_material(config.model, config.train, config.scaling, config.target_scaling, work),
     )
     network = material.network(config.model, generator(work.seed, WEIGHTS)).place(work.device)
-    pretrained = [work.inputs[f"pretrain/{number}"] for number in range(1, config.pretrained + 1)]
+    pretrained = pretrained_layers(work.inputs, config.pretrained)
     ready = start_from(network, pretrained)
     if config.model.unroll:
         ready += start_decoder_from(network, pretrained)
     if train.start:
         ready += start_from_run(network, work.inputs["start"], train.start)
-    loss, layers = train.loss.resolved(material.class_counts), (layer.tensors("layer")[0] for layer in pretrained)
-    learning = Learning(network, loss, train.precision, material.examples, layers, work.seed)
+    loss = train.loss.resolved(material.class_counts)
+    learning = Learning(network, loss, train.precision, material.examples, pretrained, work.seed)
     objective = train.algorithm.objective(learning)
     history = fit(
         objective,

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from nnpipe.models.architecture import Model
 from nnpipe.stages.finetune import WEIGHTS
-from nnpipe.stages.starting import start_from
+from nnpipe.stages.starting import Tensors, start_from
 from nnpipe.stages.unroll import start_decoder_from
-from nnpipe.store.artifact import Artifact
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 def first_weights(
-    model: Model, document: Mapping[str, Any], pretrained: Sequence[Artifact], seed: int
+    model: Model, document: Mapping[str, Any], pretrained: Sequence[Tensors], seed: int
 ) -> dict[str, np.ndarray]:
-    """Named as those of the trained network are. document: of this. seed: of the stage that trained it."""
+    """Named as those of the trained network are. document: of this. pretrained: layers, from the first. seed: of the stage that trained it."""
     from nnpipe.models.network import Network
     from nnpipe.models.scaling import Scaling
     from nnpipe.training.seeds import generator

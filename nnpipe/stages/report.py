@@ -5,11 +5,12 @@ All facts come from the input artifacts; only the times in it may differ between
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from nnpipe.models.architecture import Model
 from nnpipe.spec import Part
+from nnpipe.stages.pretrained import JOINT, numbered
 from nnpipe.stages.report_data import data_facts
 from nnpipe.stages.report_graph import boxes_of, drawn
 from nnpipe.stages.report_layers import layer_rows
@@ -56,7 +57,7 @@ def _timeless(artifact: Artifact) -> Artifact:
 
 def _facts(config: Report, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     """What is the same in identical runs."""
-    pretrained = [inputs[name] for name in _numbered(inputs, "pretrain")]
+    pretrained = [inputs[name] for name in numbered(inputs, "pretrain")]
     document = inputs["model"].tensors("model")[1]
     pictures = pictures_of(inputs["pictures"])
     return {
@@ -68,7 +69,7 @@ def _facts(config: Report, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
         "target_scaling": document.get("target_scaling"),
         "layers": layer_rows(inputs["model"], len(pretrained)),
         "labelled": sorted({layer.summary["method"] for layer in pretrained if layer.summary.get("labels")}),
-        "probes": [inputs[name].summary for name in _numbered(inputs, "probe")],
+        "probes": [inputs[name].summary for name in numbered(inputs, "probe")],
         "code": _code_units(document),
         "model": inputs["model"].summary,
         "reason": REASONS.get(inputs["model"].summary.get("stopped", "")),
@@ -83,16 +84,20 @@ def _facts(config: Report, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
 
 def _times(config: Report, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     """What differs from run to run: when, how long, on what."""
-    pretrained = [inputs[name] for name in _numbered(inputs, "pretrain")]
     stages = _stages(inputs)
     boxes, arrows = boxes_of(stages, started=bool(config.spec.get("train", {}).get("start")))
     return {
-        "pretrained": [{**layer.summary, "seconds": layer.made.get("seconds")} for layer in pretrained],
+        "pretrained": [_timed(inputs[name]) for name in numbered(inputs, "pretrain")],
+        "joint": _timed(inputs[JOINT]) if JOINT in inputs else None,
         "pace": _pace(inputs["model"].made),
         "stages": stages,
         "graphs": [drawn(boxes, arrows, downwards=downwards) for downwards in (False, True)],
         "environment": inputs["model"].made.get("environment", {}),
     }
+
+
+def _timed(artifact: Artifact) -> dict[str, Any]:
+    return {**artifact.summary, "seconds": artifact.made.get("seconds")}
 
 
 def _pace(made: Mapping[str, Any]) -> dict[str, float] | None:
@@ -111,8 +116,9 @@ def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     """
     order = [
         "data",
-        *_numbered(inputs, "pretrain"),
-        *_numbered(inputs, "probe"),
+        *numbered(inputs, "pretrain"),
+        *([JOINT] if JOINT in inputs else []),
+        *numbered(inputs, "probe"),
         "model",
         "evaluation",
         "pictures",
@@ -137,11 +143,6 @@ def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
         }
         for name, artifact in zip(order, artifacts, strict=True)
     ]
-
-
-def _numbered(names: Iterable[str], stage: str) -> list[str]:
-    """``stage/0``, ``stage/1``, ... in the order of their numbers."""
-    return sorted((name for name in names if name.startswith(f"{stage}/")), key=lambda name: int(name.split("/")[1]))
 
 
 def _code_units(document: Mapping[str, Any]) -> int | None:

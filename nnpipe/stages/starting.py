@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nnpipe.errors import StageError
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import WeightedLayer
+from nnpipe.stages.pretrained import JOINT, Tensors, joint_layers
 from nnpipe.store.artifact import Artifact
 from nnpipe.training.start import Start, StartLayer
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from nnpipe.models.network import Network
 
-Tensors = Mapping[str, "np.ndarray"]
 
-
-def start_from(network: Network, pretrained: Iterable[Artifact]) -> list[nn.Module]:
+def start_from(network: Network, pretrained: Iterable[Tensors]) -> list[nn.Module]:
     """Copy the weights and biases of pretrained layers into the first layers that have weights, in order; these."""
     import torch
 
     layers = zip(network.architecture.layers, network.layers, strict=True)
     weighted, filled = (module for layer, module in layers if isinstance(layer, WeightedLayer)), []
-    for number, artifact in enumerate(pretrained, start=1):
-        tensors, _ = artifact.tensors("layer")
+    for number, tensors in enumerate(pretrained, start=1):
         module = next(weighted)
         filled.append(module)
         with torch.no_grad():
@@ -71,6 +68,8 @@ def start_from_run(network: Network, artifact: Artifact, start: Start) -> list[n
 
 def _layers(artifact: Artifact) -> list[Tensors]:
     """The tensors of each layer with weights by name, weight, bias, ..., in order."""
+    if artifact.manifest.stage == JOINT:
+        return joint_layers(artifact)
     if artifact.manifest.stage.startswith("pretrain/"):
         return [artifact.tensors("layer")[0]]
     tensors, about = artifact.tensors("model")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nnpipe.errors import StageError
@@ -10,11 +10,11 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import Shape, ShapeError
 from nnpipe.models.unrolling import Unroll
-from nnpipe.store.artifact import Artifact
 from nnpipe.training.losses.inputs import check_loss_of_inputs
 from nnpipe.training.losses.loss import Loss, LossError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
 
     from nnpipe.models.network import Network
@@ -55,7 +55,7 @@ def check_range(unroll: Unroll, examples: Examples, scaling: str) -> None:
         )
 
 
-def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> list[nn.Module]:
+def start_decoder_from(network: Network, pretrained: Sequence[Mapping[str, np.ndarray]]) -> list[nn.Module]:
     """Let the layer that mirrors a pretrained one start from what that one decoded with; these layers.
 
     Its weights are ``decoder_weight`` or else ``weight`` transposed, its biases ``visible_bias``. Where visible units
@@ -67,10 +67,9 @@ def start_decoder_from(network: Network, pretrained: Sequence[Artifact]) -> list
 
     layers = zip(network.architecture.layers, network.layers, strict=True)
     dense, filled = [module for layer, module in layers if isinstance(layer, Dense)], []
-    for module, artifact in zip(reversed(dense), pretrained, strict=False):
+    for module, tensors in zip(reversed(dense), pretrained, strict=False):
         assert isinstance(module, torch.nn.Linear)
         filled.append(module)
-        tensors, _ = artifact.tensors("layer")
         weight = tensors["decoder_weight"] if "decoder_weight" in tensors else tensors["weight"].T
         if "log_variance" in tensors:
             weight = np.exp(tensors["log_variance"])[:, None] * weight

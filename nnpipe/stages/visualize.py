@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -14,10 +14,10 @@ from nnpipe.models.architecture import Model
 from nnpipe.plots import AnyPicture, every_picture
 from nnpipe.plots.picture import Picture, Pretrained, Subject
 from nnpipe.spec import Part
+from nnpipe.stages.pretrained import JOINT, numbered, pretrained_layers
 from nnpipe.stages.splits import class_counts
 from nnpipe.stages.subset import learned_counts
 from nnpipe.stages.work import Work
-from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.training.losses import AnyLossOrKind
 from nnpipe.training.losses.cross_entropy import CrossEntropy
@@ -93,7 +93,8 @@ def subject_of(work: Work) -> Subject:
             predictions=predictions.rows(_predictions(predictions.names()), 0, looked_at),
             watched="validation" if "X_validation" in data.names() else "test",
             pretrained=_pretrained(work),
-            probes=[probe.json("probe") for probe in numbered(work.inputs, "probe")],
+            joint_history=work.inputs[JOINT].json("history") if JOINT in work.inputs else (),
+            probes=[work.inputs[name].json("probe") for name in numbered(work.inputs, "probe")],
             components=evaluation.tensors("components")[0] if "components" in evaluation.manifest.parts else None,
             generative=model.tensors("generative")[0] if "generative" in model.manifest.parts else None,
         )
@@ -108,7 +109,7 @@ def _with_what_the_spec_says(subject: Subject, config: Visualize, work: Work) ->
     counts = learned_counts(work.inputs["model"]) or class_counts(subject.attributes)
     first = None
     if config.first_seed is not None:
-        pretrained = numbered(work.inputs, "pretrain")
+        pretrained = pretrained_layers(work.inputs, len(subject.pretrained))
         first = first_weights(config.model, subject.document, pretrained, config.first_seed)
     return replace(subject, architecture=config.model, loss=config.loss.resolved(counts), first=first)
 
@@ -119,18 +120,13 @@ def _predictions(names: Sequence[str]) -> str:
 
 
 def _pretrained(work: Work) -> tuple[Pretrained, ...]:
+    alone = [work.inputs[name] for name in numbered(work.inputs, "pretrain")]
     found = []
-    for layer in numbered(work.inputs, "pretrain"):
-        tensors, document = layer.tensors("layer")
+    for layer, tensors in zip(alone, pretrained_layers(work.inputs, len(alone)), strict=True):
         snapshots = layer.tensors("snapshots")[0] if "snapshots" in layer.manifest.parts else None
+        document = layer.tensors("layer")[1]
         found.append(Pretrained(tensors, layer.json("history"), layer.summary, document, snapshots))
     return tuple(found)
-
-
-def numbered(inputs: Mapping[str, Artifact], stage: str) -> list[Artifact]:
-    """The artifacts of the stages ``stage/0``, ``stage/1``, ... among ``inputs``, in their order."""
-    numbers = sorted(int(name.partition("/")[2]) for name in inputs if name.startswith(f"{stage}/"))
-    return [inputs[f"{stage}/{number}"] for number in numbers]
 
 
 def _applicable(config: Visualize, subject: Subject) -> list[Picture]:

@@ -10,6 +10,7 @@ import torch
 
 from nnpipe.pretraining.boltzmann_machine import BoltzmannMachine
 from nnpipe.pretraining.units.bernoulli import Bernoulli
+from nnpipe.pretraining.units.doubled import DoubledHidden, DoubledVisible
 from nnpipe.pretraining.units.gaussian import Gaussian
 from nnpipe.pretraining.units.rectified import Rectified
 from nnpipe.pretraining.units.softmax import Softmax
@@ -169,3 +170,53 @@ class TestOtherUnits:
         assert pair.machine.log_partition().item() == pytest.approx(np.log(pair.weights.sum()), abs=1e-8)
         density = pair.machine.log_likelihood(torch.tensor(pair.v)).exp().sum().item() * pair.cell
         assert density == pytest.approx(1, abs=1e-8)
+
+
+class Twice:
+    """A machine of binary units of which a side is there twice, as a table: its copies have all weights in common."""
+
+    def __init__(self, make: Callable[..., BoltzmannMachine], doubled: str) -> None:
+        units = (DoubledVisible(), None) if doubled == "visible" else (None, DoubledHidden())
+        machine = self.machine = make(3, 2, 5, 0.8, *units)
+        weight, bias, visible_bias = (p.detach().numpy() for p in machine.parameters())
+        self.v, self.h = binary_states(3), binary_states(2)
+        if doubled == "visible":
+            pairs = [(one, other) for one in self.v for other in self.v]
+            self.v = np.array([(one + other) / 2 for one, other in pairs])
+            alone = np.array([(one + other) @ visible_bias for one, other in pairs])
+            # Half of the weight is one copy's.
+            heard = np.array([(one + other) @ weight.T / 2 for one, other in pairs])
+            self.weights = np.exp(alone[:, None] + heard @ self.h.T + self.h @ bias)
+        else:
+            pairs = [(one, other) for one in self.h for other in self.h]
+            self.h = np.array([one + other for one, other in pairs])
+            self.weights = np.exp((self.v @ visible_bias)[:, None] + self.v @ weight.T @ self.h.T + self.h @ bias)
+
+
+@pytest.mark.parametrize("doubled", ["visible", "hidden"])
+class TestDoubledUnits:
+    def test_what_is_summed_out_is_two_copies(
+        self, make_machine: Callable[..., BoltzmannMachine], doubled: str
+    ) -> None:
+        table = Twice(make_machine, doubled)
+        machine = table.machine
+        assert machine.log_partition().item() == pytest.approx(np.log(table.weights.sum()), rel=1e-12)
+        for v in np.unique(table.v, axis=0):
+            rows = (table.v == v).all(1)
+            free = machine.free_energy(torch.from_numpy(v[None])).item()
+            assert free == pytest.approx(-np.log(table.weights[rows].sum()), abs=1e-9)
+        states = torch.from_numpy(np.unique(table.h, axis=0))
+        for v in torch.from_numpy(np.unique(table.v, axis=0)):
+            total = (-machine.energy(v.expand(len(states), -1), states)).logsumexp(0)
+            torch.testing.assert_close(total, -machine.free_energy(v[None])[0])
+
+    def test_conditional_means_are_those_of_the_joint_distribution(
+        self, make_machine: Callable[..., BoltzmannMachine], doubled: str
+    ) -> None:
+        table = Twice(make_machine, doubled)
+        hidden = table.weights @ table.h / table.weights.sum(1, keepdims=True)
+        visible = table.weights.T @ table.v / table.weights.T.sum(1, keepdims=True)
+        found_hidden = table.machine.hidden_probabilities(torch.from_numpy(table.v)).detach().numpy()
+        found_visible = table.machine.visible_probabilities(torch.from_numpy(table.h)).detach().numpy()
+        np.testing.assert_allclose(found_hidden, hidden, rtol=1e-9)
+        np.testing.assert_allclose(found_visible, visible, rtol=1e-9)

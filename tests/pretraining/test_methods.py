@@ -15,6 +15,7 @@ from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining import AnyMethod
 from nnpipe.pretraining.activity_penalty import ActivityPenalty
 from nnpipe.pretraining.autoencoder import Autoencoder, Emphasis
+from nnpipe.pretraining.doubled_rbm import DoubledRbm
 from nnpipe.pretraining.method import Method
 from nnpipe.pretraining.objective import LayerObjective, Visible
 from nnpipe.pretraining.rbm import Rbm
@@ -42,6 +43,8 @@ METHODS = [
     Rbm(visible="gaussian"),
     Rbm(visible="gaussian", variance="learned"),
     Rbm(sparsity=Sparsity(target=0.3)),
+    DoubledRbm(doubled="visible"),
+    DoubledRbm(doubled="hidden", rbm=Rbm(sampler="pcd", chains=7)),
     Autoencoder(corruption="gaussian", tied=False, loss="mean_squared_error"),
     Autoencoder(corruption="salt_and_pepper", emphasis=Emphasis()),
     Autoencoder(level=0, sparsity=ActivityPenalty(weight=0.01), contraction=0.01),

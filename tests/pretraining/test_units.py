@@ -9,6 +9,7 @@ from scipy import integrate, stats
 
 from nnpipe.models.activations import ActivationName, activation_function
 from nnpipe.pretraining.units.bernoulli import Bernoulli
+from nnpipe.pretraining.units.doubled import DoubledHidden, DoubledVisible
 from nnpipe.pretraining.units.gaussian import Gaussian
 from nnpipe.pretraining.units.rectified import Rectified
 from nnpipe.pretraining.units.softmax import Softmax
@@ -22,7 +23,10 @@ KINDS = {
     "scaled": Gaussian(LOG_VARIANCE),
     "rectified": Rectified(),
     "softmax": Softmax(),
+    "doubled hidden": DoubledHidden(),
+    "doubled visible": DoubledVisible(),
 }
+CLOSED = [name for name, units in KINDS.items() if units.closed_form]
 
 
 def drawn(units: Units, rows: int = 200_000) -> np.ndarray:
@@ -44,7 +48,7 @@ def test_a_known_mean_draws_what_an_unknown_one_does(units: Units) -> None:
     torch.testing.assert_close(one, again)
 
 
-@pytest.mark.parametrize("name", ["bernoulli", "gaussian", "scaled", "softmax"])
+@pytest.mark.parametrize("name", CLOSED)
 def test_the_mean_is_the_slope_of_the_log_partition(name: str) -> None:
     x = X[None].double().requires_grad_()
     KINDS[name].log_partition(x).sum().backward()
@@ -52,7 +56,7 @@ def test_the_mean_is_the_slope_of_the_log_partition(name: str) -> None:
     torch.testing.assert_close(x.grad, KINDS[name].mean(x.detach()))
 
 
-@pytest.mark.parametrize("name", ["bernoulli", "gaussian", "scaled", "softmax"])
+@pytest.mark.parametrize("name", CLOSED)
 def test_units_that_hear_nothing_have_the_means_that_their_first_biases_are_for(name: str) -> None:
     mean = torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25])
     units = KINDS[name]

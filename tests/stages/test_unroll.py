@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
-
 import numpy as np
 import torch
 
@@ -12,18 +9,6 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
 from nnpipe.stages.unroll import start_decoder_from
-from nnpipe.store.artifact import Artifact
-
-
-class Layer:
-    """Stands for the artifact of a pretrained layer."""
-
-    def __init__(self, **tensors: np.ndarray) -> None:
-        self._tensors = tensors
-
-    def tensors(self, name: str) -> tuple[Mapping[str, np.ndarray], Any]:
-        assert name == "layer"
-        return self._tensors, {}
 
 
 def test_the_mean_of_visible_units_with_a_variance_is_what_the_decoder_gives() -> None:
@@ -31,7 +16,7 @@ def test_the_mean_of_visible_units_with_a_variance_is_what_the_decoder_gives() -
     model = Model.model_validate({"layers": [{"kind": "dense", "units": 2}], "unroll": {"output": "linear"}})
     network = Network(model.unrolled((3,)), (3,), Scaling(), (), torch.Generator().manual_seed(0), code=0)
     weight, bias, log_variance = (rng.standard_normal(size).astype(np.float32) for size in ((2, 3), 3, 3))
-    start_decoder_from(network, [cast(Artifact, Layer(weight=weight, visible_bias=bias, log_variance=log_variance))])
+    start_decoder_from(network, [{"weight": weight, "visible_bias": bias, "log_variance": log_variance}])
     h = rng.standard_normal((4, 2)).astype(np.float32)
     with torch.no_grad():
         given = network.layers[1](torch.from_numpy(h)).numpy()
@@ -44,8 +29,8 @@ def test_the_mirror_image_of_a_layer_that_was_not_pretrained_keeps_its_first_wei
     network = Network(model.unrolled((3,)), (3,), Scaling(), (), torch.Generator().manual_seed(0), code=1)
     before = [module.weight.detach().clone() for module in network.layers if isinstance(module, torch.nn.Linear)]
     weight, decoder = np.ones((4, 3), np.float32), np.full((3, 4), 2, np.float32)
-    layer = Layer(weight=weight, decoder_weight=decoder, visible_bias=np.zeros(3, np.float32))
-    start_decoder_from(network, [cast(Artifact, layer)])
+    layer = {"weight": weight, "decoder_weight": decoder, "visible_bias": np.zeros(3, np.float32)}
+    start_decoder_from(network, [layer])
     after = [module.weight.detach() for module in network.layers if isinstance(module, torch.nn.Linear)]
     assert [torch.equal(old, new) for old, new in zip(before, after, strict=True)] == [True, True, True, False]
     assert torch.equal(after[3], torch.full((3, 4), 2.0))

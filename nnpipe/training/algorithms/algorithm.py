@@ -29,7 +29,7 @@ class Learning:
     network: to be trained, with its first weights or pretrained ones.
     loss: with everything known that the training examples tell.
     examples: to train on.
-    pretrained: the tensors of each pretrained layer, from the first; read when asked for.
+    pretrained: the tensors of each pretrained layer, from the first.
     """
 
     network: Network
