@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from nnpipe.models.architecture import Model
 from nnpipe.stages.finetune import WEIGHTS
-from nnpipe.stages.starting import Tensors, start_from
+from nnpipe.stages.pretrained import Tensors
+from nnpipe.stages.starting import start_from
 from nnpipe.stages.unroll import start_decoder_from
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 def first_weights(
     model: Model, document: Mapping[str, Any], pretrained: Sequence[Tensors], seed: int
 ) -> dict[str, np.ndarray]:
-    """Named as those of the trained network are. document: of this. pretrained: layers, from the first. seed: of the stage that trained it."""
+    """Named as those of the trained network are.
+
+    document: of that one. pretrained: layers, from the first. seed: of the stage that trained it.
+    """
     from nnpipe.models.network import Network
     from nnpipe.models.scaling import Scaling
     from nnpipe.training.seeds import generator
