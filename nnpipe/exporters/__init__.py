@@ -16,6 +16,7 @@ AnyExporter = Annotated[
         torch_export="TorchExport",
         safetensors="Safetensors",
         weights_h5="WeightsH5",
+        huggingface="HuggingFace",
     ),
 ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from nnpipe.store.hdf5 import Group
 
 WRITTEN_BY = "3.0.0"  # what the file claims to be written by: later versions read it alike
-MOST_METADATA = 2**26  # bytes that are read of metadata.json: of a million numbers for scaling there are fewer
 
 
 class Keras(Exporter):
@@ -43,6 +41,7 @@ class Keras(Exporter):
             StageError: it has a layer that Keras has not, or gives images, whose values Keras would give in
                 another order.
         """
+        from nnpipe.exporters.archive import write_archive
         from nnpipe.exporters.keras_layers import keras_layers
         from nnpipe.exporters.keras_model import model_config
         from nnpipe.store.hdf5 import tree_bytes
@@ -54,27 +53,18 @@ class Keras(Exporter):
             "config.json": json.dumps(_named(model_config(network, layers)), sort_keys=True).encode(),
             "model.weights.h5": tree_bytes(_weights(layers)),
         }
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, data in members.items():
-                archive.writestr(_member(name), data)
+        write_archive(path, members)
 
     def load(self, path: Path, architecture: Model | None = None) -> Run | None:
         """None: Keras takes seconds to start and is configured once for a whole process, which is not ours alone."""
         return None
 
     def about(self, path: Path) -> Mapping[str, Any]:
+        from nnpipe.exporters.archive import read_member
+
         try:
-            with zipfile.ZipFile(path) as archive:
-                size = archive.getinfo("metadata.json").file_size
-                if size > MOST_METADATA:
-                    raise DataError(
-                        "more metadata than is read",
-                        where=str(path),
-                        expected=f"at most {MOST_METADATA:,} bytes",
-                        found=f"{size:,} bytes",
-                    )
-                metadata = json.loads(archive.read("metadata.json"))
-        except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+            metadata = json.loads(read_member(path, "metadata.json"))
+        except ValueError as error:
             raise DataError("not a readable Keras file", where=str(path), found=str(error)) from error
         return read_document(metadata.get("nnpipe") if isinstance(metadata, dict) else None, path)
 
@@ -102,10 +92,3 @@ def _weights(layers: Iterable[KerasLayer]) -> Group:
             groups[place] = Group(groups={"vars": Group({"name": layer.name}, arrays)})
             seen[name] += 1
     return Group(groups={"layers": Group(groups=groups)})
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    """A member without a time and without a system."""
-    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-    info.create_system, info.external_attr = 3, 0o644 << 16
-    return info

@@ -114,6 +114,6 @@ def test_a_layer_of_the_users_is_held_by_every_format_but_kerass(kind: str, tmp_
     run = EVERY[kind].load(path, model)
     assert run is not None
     np.testing.assert_allclose(run(x.numpy()), network(x).detach(), rtol=0, atol=1e-5)
-    if kind in ("safetensors", "weights_h5"):
+    if kind in ("safetensors", "weights_h5", "huggingface"):
         with pytest.raises(DataError, match="whose code"):
             EVERY[kind].load(path)

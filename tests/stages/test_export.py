@@ -75,7 +75,9 @@ def listed(output: Output) -> list[dict[str, Any]]:
 
 def test_each_format_is_written_verified_and_listed_in_order(trained: Artifact, tmp_path: Path) -> None:
     output = run(
-        ("keras", "keras_h5", "onnx", "torch_export", "safetensors", "weights_h5"), trained, tmp_path / "export"
+        ("keras", "keras_h5", "onnx", "torch_export", "safetensors", "weights_h5", "huggingface"),
+        trained,
+        tmp_path / "export",
     )
     entries = listed(output)
     assert [(entry["kind"], entry["file"]) for entry in entries] == [
@@ -85,6 +87,7 @@ def test_each_format_is_written_verified_and_listed_in_order(trained: Artifact, 
         ("torch_export", "model.pt2"),
         ("safetensors", "model.safetensors"),
         ("weights_h5", "weights.h5"),
+        ("huggingface", "huggingface.zip"),
     ]
     for entry in entries:
         data = (output.directory / entry["file"]).read_bytes()
@@ -98,13 +101,14 @@ def test_each_format_is_written_verified_and_listed_in_order(trained: Artifact, 
         "torch_export": (True, 1e-6),
         "safetensors": (True, 1e-6),
         "weights_h5": (True, 1e-6),
+        "huggingface": (True, 1e-6),
     }
     assert list(output.summary["formats"]) == [entry["kind"] for entry in entries]
     assert set(output.parts) == {"exports", *(entry["file"] for entry in entries)}
 
 
 def test_the_same_network_gives_the_same_content(trained: Artifact, tmp_path: Path) -> None:
-    formats = ("keras", "keras_h5", "onnx", "torch_export", "safetensors", "weights_h5")
+    formats = ("keras", "keras_h5", "onnx", "torch_export", "safetensors", "weights_h5", "huggingface")
     contents = [run(formats, trained, tmp_path / name).content() for name in ("first", "second")]
     assert contents[0] == contents[1]
 
