@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from nnpipe.plots import units, words
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ class Activations(Picture):
 
     kind: Literal["activations"] = "activations"
     needs: ClassVar[str] = "images of one or three channels, and a hidden layer of units"
+    section: ClassVar[Section] = "activations"
     example: int | None = Field(
         None, ge=0, description="The place of the test example, from 0; left out: the first that is predicted right."
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from nnpipe.plots import units
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ class Attributions(Picture):
 
     kind: Literal["attributions"] = "attributions"
     needs: ClassVar[str] = "images of one or three channels, and classes"
+    section: ClassVar[Section] = "activations"
     count: int = Field(3, ge=1, le=6, description="How many right and how many wrong examples to show at most.")
     baseline: Literal["blank", "mean"] = Field(
         "blank", description="What images are compared with: nothing but the lowest value, or the mean test image."

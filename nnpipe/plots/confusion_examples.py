@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,7 @@ class ConfusionExamples(Picture):
 
     kind: Literal["confusion_examples"] = "confusion_examples"
     needs: ClassVar[str] = f"images of one or three channels, and 2 to {MOST_CLASSES} classes"
+    section: ClassVar[Section] = "results"
     examples: int | None = Field(
         None,
         ge=1,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ class ErrorSurface(Picture):
 
     kind: Literal["error_surface"] = "error_surface"
     needs: ClassVar[str] = "a network that was trained for at least one epoch"
+    section: ClassVar[Section] = "training"
     steps: int = Field(13, ge=5, le=101, description="Points of the grid along each direction.")
     reach: float = Field(1.0, gt=0, le=10, description="How far the grid goes; 1: as far as weights are long.")
     examples: int = Field(MOST_EXAMPLES, ge=1, description="Test examples to take the loss of, at most.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +51,7 @@ class PerClass(Picture):
 
     kind: Literal["per_class"] = "per_class"
     needs: ClassVar[str] = "a confusion matrix among what was measured on the test examples"
+    section: ClassVar[Section] = "results"
     classes: int = Field(20, ge=1, le=40, description="How many to show at most, of more the weakest.")
 
     def applies(self, subject: Subject) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nnpipe.plots import units
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ class PreferredExamples(Picture):
 
     kind: Literal["preferred_examples"] = "preferred_examples"
     needs: ClassVar[str] = "images of one or three channels, and a hidden layer of units"
+    section: ClassVar[Section] = "activations"
     layer: int | None = Field(
         None, ge=1, description="Which layer, from 1; left out: the last hidden one, of an autoencoder the code."
     )

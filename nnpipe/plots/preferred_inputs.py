@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from nnpipe.plots import units
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,7 @@ class PreferredInputs(Picture):
 
     kind: Literal["preferred_inputs"] = "preferred_inputs"
     needs: ClassVar[str] = "images of one or three channels, and classes unless 'layer' is set"
+    section: ClassVar[Section] = "activations"
     layer: int | None = Field(None, ge=1, description="Which layer's units, from 1; left out: the classes.")
     units: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (), max_length=20, description="Which units or classes, from 0; left out: the first classes, or telling units."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Pretrained, Subject
+from nnpipe.plots.picture import Drawing, Picture, Pretrained, Section, Subject
 from nnpipe.plots.way_back import with_a_way_back
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Repairs(Picture):
 
     kind: Literal["repairs"] = "repairs"
     needs: ClassVar[str] = "a layer pretrained as a denoising autoencoder, and images of one or three channels"
+    section: ClassVar[Section] = "pretraining"
     count: int = Field(5, ge=1, le=20, description="How many images to show at most.")
     seed: int = Field(0, ge=0, description="Of the corruption.")
 

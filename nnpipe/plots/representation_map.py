@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,7 @@ class RepresentationMap(Picture):
 
     kind: Literal["representation_map"] = "representation_map"
     needs: ClassVar[str] = "a network with a hidden layer of more than two units that tells classes"
+    section: ClassVar[Section] = "activations"
     examples: int = Field(300, ge=FEWEST, le=1000, description="Test examples to show at most.")
 
     def applies(self, subject: Subject) -> bool:

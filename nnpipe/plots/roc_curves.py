@@ -13,7 +13,7 @@ from nnpipe.plots.class_curves import (
     has_curves,
     tell_curves,
 )
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +31,7 @@ class RocCurves(Picture):
 
     kind: Literal["roc_curves"] = "roc_curves"
     needs: ClassVar[str] = "classes, and test examples of more than one of them"
+    section: ClassVar[Section] = "results"
 
     def applies(self, subject: Subject) -> bool:
         return has_curves(subject)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +34,7 @@ class ShiftCurves(Picture):
 
     kind: Literal["shift_curves"] = "shift_curves"
     needs: ClassVar[str] = "images of at least 4 by 4 pixels, and classes"
+    section: ClassVar[Section] = "activations"
     shift: int | None = Field(
         None, ge=1, le=32, description="Pixels to move at most; left out: 5, of small images a quarter of their side."
     )

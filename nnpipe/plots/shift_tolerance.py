@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from nnpipe.plots import words
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,7 @@ class ShiftTolerance(Picture):
 
     kind: Literal["shift_tolerance"] = "shift_tolerance"
     needs: ClassVar[str] = "images of one or three channels, and a max_pool2d or avg_pool2d layer"
+    section: ClassVar[Section] = "activations"
     shift: int = Field(1, ge=1, le=5, description="Pixels that the image is moved to the right.")
     example: int = Field(0, ge=0, description="Which of the test images to show; of fewer, the last.")
 

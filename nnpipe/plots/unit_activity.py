@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from nnpipe.plots import units
-from nnpipe.plots.picture import Drawing, Picture, Subject
+from nnpipe.plots.picture import Drawing, Picture, Section, Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,7 @@ class UnitActivity(Picture):
 
     kind: Literal["unit_activity"] = "unit_activity"
     needs: ClassVar[str] = "a hidden layer of units with a nonlinearity"
+    section: ClassVar[Section] = "activations"
     examples: int = Field(500, ge=1, le=10_000, description="How many test examples to look at, drawn from all.")
 
     def applies(self, subject: Subject) -> bool:
