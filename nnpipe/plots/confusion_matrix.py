@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 MOST_COUNTED = 20  # classes; with more, numbers in the cells would be too small to read
 MOST_TOLD = 300  # cells, the fullest
-# Letters on a cell are as dark or light as the cell wants them: no report turns them into those of its page.
-ON_PALE, ON_DARK = "#1f2329", "#fefefe"
 
 
 class ConfusionMatrix(Picture):
@@ -76,13 +74,13 @@ def _draw_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, names: list
     """A number in each cell that holds any examples; it is told too, of the fullest if there are very many."""
     import numpy as np
 
-    from nnpipe.plots.style import tell
+    from nnpipe.plots.style import INK, tell
 
     fullest = np.argsort(-counts, axis=None, kind="stable")[: np.count_nonzero(counts)]
     rows, columns = np.unravel_index(fullest, counts.shape)
     look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": min(9.0, 80 / len(names))}
     for row, column in zip(rows, columns, strict=True):
-        colour = ON_DARK if shares[row, column] > 0.45 else ON_PALE
+        colour = "white" if shares[row, column] > 0.45 else INK
         axes.text(column, row, str(counts[row, column]), color=colour, zorder=1.5, **look)  # below what is told
     told = [*zip(rows, columns, strict=True)][:MOST_TOLD]
     tell(axes, columns[:MOST_TOLD], rows[:MOST_TOLD], [_words(counts, names, *cell) for cell in told])
