@@ -179,6 +179,14 @@ def test_probes_ask_the_layers_as_they_learned_alone(store: Path, finished: Run)
 REFUSED = [
     (["pretrain.layers=1"], "pretrain.joint: a deep Boltzmann machine has at least two hidden layers"),
     (["model.layers.3.activation=relu"], "found: layer dense with activation relu"),
+    (
+        [
+            "model.layers.0={kind: conv2d, filters: 2, kernel: 3, activation: sigmoid}",
+            "model.layers.2={kind: flatten}",
+            "model.layers.1={kind: conv2d, filters: 2, kernel: 3, activation: sigmoid}",
+        ],
+        "found: layer conv2d",
+    ),
     (["pretrain.method=autoencoder"], "found: method autoencoder"),
     (["pretrain.method={kind: rbm, sparsity: {}}"], "found: method rbm with sparsity"),
     (
