@@ -92,7 +92,7 @@ def test_the_report_and_its_pictures_tell_of_it(finished: Run) -> None:
     assert "one after the other, and then together (deep boltzmann machine)" in page
     assert "64, 40 and 30 units" in page
     captions = {each["name"]: each["caption"] for each in finished.artifact("visualize").json("pictures")}
-    assert "Together: free energy from" in captions["pretraining_curves"]
+    assert "Together: reconstruction error from" in captions["pretraining_curves"]
     assert "a chain in all 2 pretrained layers together" in captions["pretrained_samples"]
     assert "doubled rbm, then all layers together" in captions["pretrained_filters"]
     assert "from layer 2" in captions["reconstructions"]
