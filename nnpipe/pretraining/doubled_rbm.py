@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class DoubledRbm(Method):
     """What ``rbm`` becomes in the first and the last layer under ``pretrain.joint``; no spec names it.
 
-    ``weight`` is what hidden units of the layer hear: of doubled visible units both copies. Learning rates are of it
-    where hidden units are doubled, and of half of it, one copy's, where visible ones are.
+    ``weight`` is what hidden units of the layer hear: of doubled visible units both copies. Learning rates are those of
+    a machine without copies: each weight learns from one of them.
 
     doubled: which side is there twice.
     rbm: how it learns; units are binary, and there are no measures of likelihood and no sparsity target.
@@ -39,14 +39,15 @@ class DoubledRbm(Method):
     ) -> LayerObjective:
         from nnpipe.pretraining.boltzmann_machine import BoltzmannMachine
         from nnpipe.pretraining.contrastive_divergence import ContrastiveDivergence, Rule
+        from nnpipe.pretraining.doubled_divergence import DoubledDivergence
         from nnpipe.pretraining.samplers.contrastive import Contrastive
         from nnpipe.pretraining.samplers.persistent import Persistent
         from nnpipe.pretraining.units.doubled import DoubledHidden, DoubledVisible
 
-        rbm = self.rbm
-        units = (DoubledVisible(), None) if self.doubled == "visible" else (None, DoubledHidden())
+        rbm, first = self.rbm, self.doubled == "visible"
+        units = (DoubledVisible(), None) if first else (None, DoubledHidden())
         machine = BoltzmannMachine(len(visible.mean), layer.units, *units)
         sampler = Contrastive() if rbm.sampler == "cd" else Persistent(rbm.chains or CHAINS)
-        return ContrastiveDivergence(
-            machine, visible, seed, sampler, Rule(rbm.steps, rbm.weight_decay, precision=precision)
-        )
+        # Of doubled visible units, weights are twice one copy's, and learn so already.
+        learning = ContrastiveDivergence if first else DoubledDivergence
+        return learning(machine, visible, seed, sampler, Rule(rbm.steps, rbm.weight_decay, precision=precision))

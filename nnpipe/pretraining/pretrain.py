@@ -113,6 +113,8 @@ class Pretrain(Settings):
                     expected=f"a number from 1 to {len(stack)}" if len(stack) > 1 else "1",
                     found=str(number),
                 )
+        if self.joint:
+            self.joint.check(stack)
         for number, each in enumerate(stack, start=1):
             try:
                 _check_layer(each)
@@ -125,8 +127,6 @@ class Pretrain(Settings):
                     expected="data with classes",
                     found="numbers to learn",
                 )
-        if self.joint:
-            self.joint.check(stack)
 
     def stack(self, model: Model) -> list[StackedLayer]:
         """The layers to pretrain, from the first. Raises as ``pretrained_layers`` does."""

@@ -92,7 +92,7 @@ def test_the_report_and_its_pictures_tell_of_it(finished: Run) -> None:
     assert "one after the other, and then together (deep boltzmann machine)" in page
     assert "64, 40 and 30 units" in page
     captions = {each["name"]: each["caption"] for each in finished.artifact("visualize").json("pictures")}
-    assert "Together: free energy from" in captions["pretraining_curves"]
+    assert "Together: reconstruction error from" in captions["pretraining_curves"]
     assert "a chain in all 2 pretrained layers together" in captions["pretrained_samples"]
     assert "doubled rbm, then all layers together" in captions["pretrained_filters"]
     assert "from layer 2" in captions["reconstructions"]
@@ -179,6 +179,14 @@ def test_probes_ask_the_layers_as_they_learned_alone(store: Path, finished: Run)
 REFUSED = [
     (["pretrain.layers=1"], "pretrain.joint: a deep Boltzmann machine has at least two hidden layers"),
     (["model.layers.3.activation=relu"], "found: layer dense with activation relu"),
+    (
+        [
+            "model.layers.0={kind: conv2d, filters: 2, kernel: 3, activation: sigmoid}",
+            "model.layers.2={kind: flatten}",
+            "model.layers.1={kind: conv2d, filters: 2, kernel: 3, activation: sigmoid}",
+        ],
+        "found: layer conv2d",
+    ),
     (["pretrain.method=autoencoder"], "found: method autoencoder"),
     (["pretrain.method={kind: rbm, sparsity: {}}"], "found: method rbm with sparsity"),
     (

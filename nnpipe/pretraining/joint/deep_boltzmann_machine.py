@@ -61,13 +61,18 @@ class DeepBoltzmann(Joint):
             )
         for each in layers:
             method = each.settings.method
-            wrong = _layer_mistake(each) or _method_mistake(method.rbm if isinstance(method, DoubledRbm) else method)
-            if wrong:
+            if wrong := _layer_mistake(each):
                 raise problem(
-                    "a deep Boltzmann machine has layers of binary units, each learned before as an rbm of such",
+                    "a deep Boltzmann machine has layers of binary units, and nothing between them",
                     path=("model", "layers", each.index),
-                    expected="dense layers with activation sigmoid, nothing but dropout between them, and method "
-                    f"rbm with no options but {', '.join(OPTIONS[1:])}",
+                    expected="a dense layer with activation sigmoid, and at most dropout before it",
+                    found=wrong,
+                )
+            if wrong := _method_mistake(method.rbm if isinstance(method, DoubledRbm) else method):
+                raise problem(
+                    "layers of a deep Boltzmann machine learn before as restricted ones of binary units",
+                    path=("pretrain", "method"),
+                    expected=f"method rbm with no options but {', '.join(OPTIONS[1:])}, sampler cd or pcd",
                     found=wrong,
                 )
 
