@@ -126,7 +126,12 @@ def pooled() -> Subject:
     layers = [convolution, {"kind": "max_pool2d", "size": 2}, {"kind": "flatten"}, dense(3, 54, "softmax")]
     tensors = {"weight": rng.standard_normal((6, 1, 3, 3)), "bias": np.zeros(6), "visible_bias": np.zeros(1)}
     method = {"kind": "autoencoder", "corruption": "masking", "level": 0.25}
-    document = {"layer": without_inputs(convolution), "between": [], "visible": [1, 8, 8], "probabilities": True}
+    document = {
+        "layer": without_inputs(convolution),
+        "between": [],
+        "visible": [1, 8, 8],
+        "visible_activation": "sigmoid",
+    }
     history = [{"epoch": e, "loss": 4.0 / e, "learning_rate": 0.1} for e in (1, 2)]
     layer = Pretrained(tensors, history, {"method": "autoencoder"}, {**document, "method": method})
     made = make_subject((1, 8, 8), layers, 3, pretrained=(layer,))

@@ -17,7 +17,7 @@ def denoising(weight: np.ndarray, corruption: str = "masking", level: float = 0.
     hidden, visible = weight.shape
     method = {"kind": "autoencoder", "corruption": corruption, "level": level}
     layer = {"kind": "dense", "units": hidden}
-    document = {"layer": layer, "between": [], "visible": [visible], "probabilities": False, "method": method}
+    document = {"layer": layer, "between": [], "visible": [visible], "visible_activation": "linear", "method": method}
     tensors = {"weight": weight, "bias": np.zeros(hidden), "visible_bias": np.zeros(visible)}
     return Pretrained(tensors, (), {"method": "autoencoder"}, {**document, **more})
 
