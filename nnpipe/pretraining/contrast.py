@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nnpipe.training.precision import Precision
+from nnpipe.training.precision import Precision, products_in
 
 
 class Pairs(NamedTuple):
@@ -26,6 +26,9 @@ def contrast(weight: Tensor, data: Pairs, model: Pairs, weight_decay: float, pre
         gradient = torch.addmm(weight, data.h.T, data.v, beta=weight_decay, alpha=-1 / len(data.v))
         return gradient.addmm_(model.h.T, model.v, alpha=1 / len(model.v))
     # One product, as both are larger than their difference and would have been rounded before it was taken.
-    h = torch.cat((model.h / len(model.v), data.h / -len(data.v))).bfloat16()
-    product = h.T @ torch.cat((model.v, data.v)).bfloat16()
-    return torch.add(product, weight, alpha=weight_decay)
+    model_h = model.h * (len(data.v) / len(model.v))
+    h = torch.cat((model_h.bfloat16(), data.h.neg().bfloat16()))
+    v = torch.cat((model.v.bfloat16(), data.v.bfloat16()))
+    with products_in(precision, weight.device.type):
+        gradient = torch.addmm(weight, h.T, v, beta=weight_decay, alpha=1 / len(data.v))
+    return gradient.to(weight.dtype)
