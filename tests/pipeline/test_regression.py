@@ -77,7 +77,14 @@ def test_a_sine_is_learnt_in_the_units_of_the_data(done: tuple[Store, Run]) -> N
 
 def test_pictures_and_report_are_of_numbers(done: tuple[Store, Run]) -> None:
     _, first = done
-    pictures = ["learning_curves", "gradient_flow", "error_surface", "predicted_vs_true", "fitted_function"]
+    pictures = [
+        "learning_curves",
+        "gradient_flow",
+        "error_surface",
+        "predicted_vs_true",
+        "fitted_function",
+        "unit_activity",
+    ]
     assert first.artifact("visualize").summary["pictures"] == pictures
     assert first.report is not None
     report = Path(first.report).read_text()

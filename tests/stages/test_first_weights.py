@@ -9,7 +9,8 @@ import pytest
 
 from nnpipe.pipeline.graph import stages_of
 from nnpipe.stages.first_weights import first_weights
-from nnpipe.stages.visualize import Visualize, numbered
+from nnpipe.stages.pretrained import numbered, pretrained_layers
+from nnpipe.stages.visualize import Visualize
 from nnpipe.store.store import Store
 from tests.pipeline.conftest import miniature, run
 
@@ -25,7 +26,8 @@ def test_they_are_those_of_a_run_without_an_epoch(tmp_path: Path, overrides: tup
     (config,) = (stage.config for stage in stages_of(spec) if stage.name == "visualize")
     assert isinstance(config, Visualize)
     assert config.first_seed is not None
-    again = first_weights(config.model, document, numbered(artifacts, "pretrain"), config.first_seed)
+    layers = pretrained_layers(artifacts, len(numbered(artifacts, "pretrain")))
+    again = first_weights(config.model, document, layers, config.first_seed)
     assert again.keys() == untrained.keys()
     for name, tensor in untrained.items():
         np.testing.assert_array_equal(again[name], tensor)

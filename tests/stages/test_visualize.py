@@ -80,7 +80,7 @@ def test_every_picture_that_applies_is_drawn_where_none_is_named(bench: Bench) -
     drawn = bench.make("visualize", lambda work: visualize(Visualize(model=MODEL, pictures=None), work))
     names = [
         "learning_curves", "error_surface", "confusion_matrix", "confusion_examples", "per_class", "roc_curves",
-        "precision_recall_curves", "examples", "filters", "shift_curves",
+        "precision_recall_curves", "examples", "preferred_inputs", "attributions", "filters", "shift_curves",
     ]  # fmt: skip
     assert drawn.summary == {"pictures": names}
     listed = drawn.json("pictures")
