@@ -18,6 +18,7 @@ from nnpipe.models.deep_boltzmann_machine import DeepBoltzmannMachine
 from nnpipe.models.generative import sampled
 from nnpipe.pretraining.annealed_importance import estimate_log_partition
 from nnpipe.pretraining.boltzmann_machine import BoltzmannMachine
+from nnpipe.pretraining.contrast import Pairs, contrast
 from nnpipe.pretraining.likelihood import BLOCK
 from nnpipe.pretraining.objective import SAMPLES, WEIGHTS
 from nnpipe.training.examples import Examples
@@ -54,12 +55,10 @@ class VariationalLearning:
         measures = self._measures(data)
         model = self._chains()
         for index, weight in enumerate(machine.weights):
-            gradient = torch.addmm(
-                weight, data[index + 1].T, data[index], beta=self.rule.weight_decay, alpha=-1 / len(x)
-            )
-            weight.grad = gradient.addmm_(model[index + 1].T, model[index], alpha=1 / len(model[index]))
-        for bias, seen, drawn in zip(machine.biases, data, model, strict=True):
-            bias.grad = drawn.mean(0) - seen.mean(0)
+            seen, drawn = (Pairs(each[index], each[index + 1]) for each in (data, model))
+            weight.grad = contrast(weight, seen, drawn, self.rule.weight_decay, "float32")
+        for bias, of_data, of_model in zip(machine.biases, data, model, strict=True):
+            bias.grad = of_model.mean(0) - of_data.mean(0)
         return measures
 
     @torch.no_grad()
