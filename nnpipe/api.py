@@ -7,14 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Event
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from nnpipe.errors import Interrupted, UsageError, nearest
@@ -147,6 +142,7 @@ def execute(
     """
     from nnpipe.pipeline.execute import Execution
     from nnpipe.pipeline.runtime import Runtime
+    from nnpipe.pipeline.signals import stopped_by_signals
 
     known("device", device, ("auto", "cpu", "cuda"))
     known("engine", engine, ("prefect", "local"))
@@ -245,25 +241,3 @@ def engine_named(name: Engine) -> Callable[[Execution], Run]:
     from flows.train import run_prefect
 
     return run_prefect
-
-
-@contextmanager
-def stopped_by_signals(stopping: Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set ``stopping``; only the main thread may, and only it is asked to."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if stopping.is_set() and number == signal.SIGINT:
-            signal.default_int_handler(number, frame)
-        stopping.set()
-        # Written past the buffers of sys.stderr, which may be in the middle of something else.
-        os.write(2, b"\nstopping with a checkpoint; once more to stop at once\n")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

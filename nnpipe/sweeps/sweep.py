@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
-from nnpipe.api import Device, Engine, assignments, document_of, known, open_store, stopped_by_signals
+from nnpipe.api import Device, Engine, assignments, document_of, known, open_store
 from nnpipe.errors import Interrupted, StageError, UsageError, nearest
 from nnpipe.pipeline import sweep as pipeline
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.plan import Plan, PlannedStage
 from nnpipe.pipeline.runtime import Runtime
+from nnpipe.pipeline.signals import stopped_by_signals
 from nnpipe.pipeline.sweep import Family, Member
 from nnpipe.stages.sweep import Outcome, SweepReport, evaluation_of, network_of, report_of, template_digest
 from nnpipe.stages.sweep_table import Row, short_names, table, to_csv, told_measures
