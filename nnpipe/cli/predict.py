@@ -24,7 +24,7 @@ ModelName = Annotated[
     str,
     typer.Argument(
         metavar="REF|FILE",
-        help="A ref, a run, an artifact id, or a file that nnpipe export wrote: .onnx, .safetensors, .h5.",
+        help="A ref, a run, an artifact id, or a file that nnpipe export wrote: .onnx, .safetensors, weights.h5, .zip.",
         show_default=False,
     ),
 ]
