@@ -29,13 +29,15 @@ def export(
     check_place(out, overwrite=overwrite)
     chosen = find_exporter(kind)
 
+    from nnpipe.exporters.exporter import Context
+    from nnpipe.exporters.model_card import model_card
     from nnpipe.models.network import load_network
 
     network = load_network(*model.tensors("model"))
     # Beside its place, so that it comes there whole by renaming.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
         made = Path(beside) / chosen.filename
-        chosen.write(network, made)
+        chosen.write(network, made, Context(model_card(network)))
         os.replace(made, out)
     print(out)
 

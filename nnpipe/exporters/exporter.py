@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 DOCUMENT = frozenset({"architecture", "class_names", "input_shape", "scaling"})
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a file may need beside the network.
+
+    card: its model card, in Markdown.
+    examples: scaled training inputs that stand for all, (n, *input_shape) float32; None: there are none at hand.
+    """
+
+    card: str = ""
+    examples: np.ndarray | None = None
+
+
 class Exporter(Part):
     """A format that a trained network can leave in.
 
@@ -38,10 +51,10 @@ class Exporter(Part):
     loading: ClassVar[str]
 
     @abstractmethod
-    def write(self, network: Network, path: Path) -> None:
+    def write(self, network: Network, path: Path, context: Context) -> None:
         """Write ``network``, which is in evaluation mode, to ``path``, which does not exist yet.
 
-        The same network gives the same bytes, and no path of the machine is inside.
+        The same network and context give the same bytes, and no path of the machine is inside.
         """
 
     @abstractmethod
@@ -50,6 +63,13 @@ class Exporter(Part):
 
         architecture: the caller's own, where a file of weights is of a network with layers of the user's own.
         """
+
+    def outputs(
+        self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None
+    ) -> list[np.ndarray] | None:
+        """What the file at ``path`` makes of each of ``batches``; None where nothing here runs it."""
+        run = self.load(path, architecture)
+        return None if run is None else [run(batch) for batch in batches]
 
     def recognises(self, path: Path) -> bool:
         """Whether the file at ``path`` looks like one of this format, by its name and its first bytes."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from nnpipe.exporters.exporter import Run
+    from nnpipe.exporters.exporter import Context, Run
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
@@ -29,11 +29,10 @@ class HuggingFace(Exporter):
     filename: ClassVar[str] = "huggingface.zip"
     loading: ClassVar[str] = "unzip huggingface.zip -d model; hf upload NAME model"
 
-    def write(self, network: Network, path: Path) -> None:
+    def write(self, network: Network, path: Path, context: Context) -> None:
         from safetensors.numpy import save
 
         from nnpipe.exporters.archive import write_archive
-        from nnpipe.exporters.model_card import model_card
 
         about = document(network)
         config = json.loads(about) | {"model_type": "nnpipe"}
@@ -41,7 +40,7 @@ class HuggingFace(Exporter):
             config["id2label"] = {str(label): name for label, name in enumerate(network.class_names)}
             config["label2id"] = {name: label for label, name in enumerate(network.class_names)}
         members = {
-            "README.md": model_card(network).encode(),
+            "README.md": context.card.encode(),
             "config.json": json.dumps(config, sort_keys=True, indent=2).encode() + b"\n",
             # The document is in here too: the file can be asked without the folder.
             "model.safetensors": save(weights(network), metadata={"nnpipe": about}),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from nnpipe.exporters.exporter import Run
+    from nnpipe.exporters.exporter import Context, Run
     from nnpipe.exporters.keras_layers import KerasLayer
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
@@ -34,7 +34,7 @@ class Keras(Exporter):
     filename: ClassVar[str] = "model.keras"
     loading: ClassVar[str] = 'keras.models.load_model("model.keras")'
 
-    def write(self, network: Network, path: Path) -> None:
+    def write(self, network: Network, path: Path, context: Context) -> None:
         """Write ``network`` as Keras would.
 
         Raises:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from nnpipe.exporters.exporter import Run
+    from nnpipe.exporters.exporter import Context, Run
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
@@ -26,7 +26,7 @@ class KerasH5(Exporter):
     filename: ClassVar[str] = "model.h5"
     loading: ClassVar[str] = 'keras.models.load_model("model.h5")'
 
-    def write(self, network: Network, path: Path) -> None:
+    def write(self, network: Network, path: Path, context: Context) -> None:
         """Write ``network`` as Keras would.
 
         Raises:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from nnpipe.exporters.exporter import Run
+    from nnpipe.exporters.exporter import Context, Run
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
@@ -30,7 +30,7 @@ class Onnx(Exporter):
     filename: ClassVar[str] = "model.onnx"
     loading: ClassVar[str] = 'onnxruntime.InferenceSession("model.onnx")'
 
-    def write(self, network: Network, path: Path) -> None:
+    def write(self, network: Network, path: Path, context: Context) -> None:
         import torch
 
         from nnpipe.exporters.trace import BATCH, trace

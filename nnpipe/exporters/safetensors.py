@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from nnpipe.exporters.exporter import Run
+    from nnpipe.exporters.exporter import Context, Run
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
@@ -25,7 +25,7 @@ class Safetensors(Exporter):
     filename: ClassVar[str] = "model.safetensors"
     loading: ClassVar[str] = 'safetensors.numpy.load_file("model.safetensors")'
 
-    def write(self, network: Network, path: Path) -> None:
+    def write(self, network: Network, path: Path, context: Context) -> None:
         from safetensors.numpy import save_file
 
         # One metadata entry only: the format does not order several.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from nnpipe.exporters.exporter import Run
+    from nnpipe.exporters.exporter import Context, Run
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
@@ -23,7 +23,7 @@ class TorchExport(Exporter):
     filename: ClassVar[str] = "model.pt2"
     loading: ClassVar[str] = 'torch.export.load("model.pt2").module()'
 
-    def write(self, network: Network, path: Path) -> None:
+    def write(self, network: Network, path: Path, context: Context) -> None:
         from io import BytesIO
 
         import torch

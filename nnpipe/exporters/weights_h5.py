@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from nnpipe.exporters.exporter import Run
+    from nnpipe.exporters.exporter import Context, Run
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
     from nnpipe.store.hdf5 import Group
@@ -25,7 +25,7 @@ class WeightsH5(Exporter):
     filename: ClassVar[str] = "weights.h5"
     loading: ClassVar[str] = 'h5py.File("weights.h5")'
 
-    def write(self, network: Network, path: Path) -> None:
+    def write(self, network: Network, path: Path, context: Context) -> None:
         from nnpipe.store.hdf5 import Group, write_tree
 
         write_tree(path, Group({"nnpipe": document(network)}, groups=_nested(weights(network)).groups))

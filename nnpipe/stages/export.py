@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from nnpipe.errors import StageError
 from nnpipe.exporters import AnyExporter
-from nnpipe.exporters.exporter import computed_by
+from nnpipe.exporters.exporter import Context, computed_by
 from nnpipe.models.architecture import Model
 from nnpipe.spec import Part, Shorthand
 from nnpipe.stages.work import Work
@@ -37,13 +37,15 @@ def export(config: Export, work: Work) -> None:
     Raises:
         StageError: a format cannot hold this network, or its file computes something else.
     """
+    from nnpipe.exporters.model_card import model_card
     from nnpipe.models.network import load_network
 
     network = load_network(*work.inputs["model"].tensors("model"), config.model)
+    context = Context(model_card(network))
     listed: list[dict[str, Any]] = []
     for exporter in dict.fromkeys(config.formats):
         path = work.output.directory / exporter.filename
-        exporter.write(network, path)
+        exporter.write(network, path, context)
         work.output.claim(exporter.filename)
         run = exporter.load(path, config.model)
         listed.append(

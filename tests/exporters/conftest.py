@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from nnpipe.exporters import every_exporter
+from nnpipe.exporters.exporter import Context
+from nnpipe.exporters.model_card import model_card
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
@@ -138,6 +141,12 @@ def build(name: str) -> Network:
     return network.eval()
 
 
+def context_of(network: Network) -> Context:
+    """What a file of ``network`` is given beside it: its card, and 40 inputs to calibrate by."""
+    x = np.random.default_rng(0).standard_normal((40, *network.input_shape), dtype=np.float32)
+    return Context(model_card(network), x)
+
+
 @pytest.fixture(scope="session")
 def networks() -> dict[str, Network]:
     return {name: build(name) for name in ARCHITECTURES}
@@ -150,5 +159,5 @@ def exported(networks: dict[str, Network], tmp_path_factory: pytest.TempPathFact
     for name, network in networks.items():
         (folder / name).mkdir()
         for format_ in EVERY.values():
-            format_.write(network, folder / name / format_.filename)
+            format_.write(network, folder / name / format_.filename, context_of(network))
     return folder

@@ -10,6 +10,7 @@ import torch
 
 from nnpipe.errors import StageError
 from nnpipe.exporters import every_exporter
+from nnpipe.exporters.exporter import Context
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
@@ -33,7 +34,7 @@ def build() -> Network:
 @pytest.mark.parametrize("kind", sorted(EVERY.keys() - {"keras", "keras_h5"}))
 def test_the_file_computes_what_the_network_computes(kind: str, tmp_path: Path) -> None:
     network, path = build(), tmp_path / EVERY[kind].filename
-    EVERY[kind].write(network, path)
+    EVERY[kind].write(network, path, Context())
     run = EVERY[kind].load(path)
     assert run is not None
     for rows in (1, 3, 64):
@@ -46,4 +47,4 @@ def test_the_file_computes_what_the_network_computes(kind: str, tmp_path: Path) 
 @pytest.mark.parametrize("kind", ["keras", "keras_h5"])
 def test_keras_has_no_word_for_it(kind: str, tmp_path: Path) -> None:
     with pytest.raises(StageError, match="no word for the layer 'classification_rbm'"):
-        EVERY[kind].write(build(), tmp_path / EVERY[kind].filename)
+        EVERY[kind].write(build(), tmp_path / EVERY[kind].filename, Context())

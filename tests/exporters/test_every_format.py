@@ -15,11 +15,12 @@ import torch
 
 from nnpipe.errors import DataError
 from nnpipe.exporters import every_exporter
+from nnpipe.exporters.exporter import Context
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
 
-from .conftest import ARCHITECTURES, build
+from .conftest import ARCHITECTURES, build, context_of
 
 EVERY = every_exporter()
 HERE = Path(__file__).parent
@@ -48,7 +49,7 @@ def test_a_second_export_gives_the_same_bytes_and_leaves_the_network_as_it_was(
     kind: str, exported: Path, tmp_path: Path
 ) -> None:
     network, untouched = build("options"), build("options")
-    EVERY[kind].write(network, tmp_path / "another_name")
+    EVERY[kind].write(network, tmp_path / "another_name", context_of(network))
     assert (tmp_path / "another_name").read_bytes() == (exported / "options" / EVERY[kind].filename).read_bytes()
     assert not network.training
     for (name, tensor), (_, expected) in zip(network.state_dict().items(), untouched.state_dict().items(), strict=True):
@@ -63,9 +64,9 @@ import torch
 torch.manual_seed(99)
 torch.zeros(3, requires_grad=True).sum().backward()  # another history
 from nnpipe.exporters import every_exporter
-from conftest import build
+from conftest import build, context_of
 for format_ in every_exporter().values():
-    format_.write(build("convnet"), Path(sys.argv[1], format_.filename))
+    format_.write(build("convnet"), Path(sys.argv[1], format_.filename), context_of(build("convnet")))
 """
 
 
@@ -110,7 +111,7 @@ def test_a_layer_of_the_users_is_held_by_every_format_but_kerass(kind: str, tmp_
     x = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
     network.train()(x)
     path = tmp_path / EVERY[kind].filename
-    EVERY[kind].write(network.eval(), path)
+    EVERY[kind].write(network.eval(), path, Context())
     run = EVERY[kind].load(path, model)
     assert run is not None
     np.testing.assert_allclose(run(x.numpy()), network(x).detach(), rtol=0, atol=1e-5)

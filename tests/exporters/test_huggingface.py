@@ -13,7 +13,9 @@ from ruamel.yaml import YAML
 from safetensors.numpy import load
 
 from nnpipe.errors import DataError
+from nnpipe.exporters.exporter import Context
 from nnpipe.exporters.huggingface import HuggingFace
+from nnpipe.exporters.model_card import model_card
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
@@ -84,7 +86,7 @@ def test_the_card_says_what_the_network_gives(
         Model.model_validate({"layers": layers}), (4,), Scaling(scale=(1.0, 2.0, 3.0, 4.0)),
         generator=torch.Generator().manual_seed(0), **facts,
     )  # fmt: skip
-    HuggingFace().write(network.eval(), tmp_path / "a.zip")
+    HuggingFace().write(network.eval(), tmp_path / "a.zip", Context(model_card(network)))
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         card = archive.read("README.md").decode()
     assert told in card

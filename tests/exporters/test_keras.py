@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from nnpipe.errors import DataError, StageError
+from nnpipe.exporters.exporter import Context
 from nnpipe.exporters.keras import Keras
 from nnpipe.exporters.keras_h5 import KerasH5
 from nnpipe.models.architecture import Model
@@ -150,7 +151,7 @@ def test_what_is_no_keras_file_is_refused(make: Callable[[Path], None], told: st
 def test_a_long_list_of_scaling_numbers_fits(tmp_path: Path) -> None:
     numbers = tuple(1 + 1 / (index + 3) for index in range(4000))
     network = _network([{"kind": "dense", "units": 2, "activation": "softmax"}], (4000,), Scaling(scale=numbers))
-    KerasH5().write(network, tmp_path / "model.h5")
+    KerasH5().write(network, tmp_path / "model.h5", Context())
     with h5py.File(tmp_path / "model.h5") as file:
         assert len(file.attrs["nnpipe"]) > 64 * 1024, "the test is of texts above HDF5's limit for small attributes"
         assert tuple(json.loads(file.attrs["nnpipe"])["scaling"]["scale"]) == numbers
@@ -161,7 +162,7 @@ def test_a_network_that_gives_images_is_refused(layers: list[dict[str, Any]], tm
     network = _network([{"kind": "conv2d", "filters": 2, "kernel": 3}, *layers], (1, 5, 5), Scaling())
     for format_ in (Keras(), KerasH5()):
         with pytest.raises(StageError, match="images"):
-            format_.write(network, tmp_path / format_.filename)
+            format_.write(network, tmp_path / format_.filename, Context())
         assert not (tmp_path / format_.filename).exists()
 
 
@@ -184,7 +185,7 @@ def test_a_layer_that_keras_has_not_is_refused_by_name(tmp_path: Path) -> None:
     network = _network([{"kind": "dense", "units": 2, "activation": "softmax"}], (3,), Scaling())
     network.architecture = Model.model_construct(layers=(Wavelet(),))
     with pytest.raises(StageError, match="wavelet"):
-        KerasH5().write(network, tmp_path / "model.h5")
+        KerasH5().write(network, tmp_path / "model.h5", Context())
 
 
 def _network(layers: list[dict[str, Any]], input_shape: tuple[int, ...], scaling: Scaling) -> Network:
@@ -196,10 +197,10 @@ def test_a_stride_with_a_dilation_is_refused_as_keras_has_no_such_convolution(tm
     convolution = {"kind": "conv2d", "filters": 2, "kernel": 3, "stride": 2, "dilation": 2}
     layers = [convolution, "flatten", {"kind": "dense", "units": 2}]
     with pytest.raises(StageError, match="both a stride and a dilation"):
-        KerasH5().write(_network(layers, (1, 9, 9), Scaling()), tmp_path / "model.h5")
+        KerasH5().write(_network(layers, (1, 9, 9), Scaling()), tmp_path / "model.h5", Context())
 
 
 def test_a_layer_of_the_users_is_refused_by_name(tmp_path: Path) -> None:
     network = _network([{"kind": "custom", "class": "torch.nn.Softsign"}], (2,), Scaling())
     with pytest.raises(StageError, match="custom"):
-        KerasH5().write(network, tmp_path / "model.h5")
+        KerasH5().write(network, tmp_path / "model.h5", Context())

@@ -20,6 +20,7 @@ from PIL import Image
 from nnpipe.cli import main
 from nnpipe.errors import DataError, UsageError
 from nnpipe.exporters import find_exporter
+from nnpipe.exporters.exporter import Context
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
@@ -47,7 +48,7 @@ def classifier() -> Network:
 
 def written(trained: Network, kind: str, folder: Path) -> Path:
     exporter = find_exporter(kind)
-    exporter.write(trained, folder / exporter.filename)
+    exporter.write(trained, folder / exporter.filename, Context())
     return folder / exporter.filename
 
 

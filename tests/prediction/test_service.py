@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 
 from nnpipe.exporters import find_exporter
+from nnpipe.exporters.exporter import Context
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
@@ -39,7 +40,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scaling = Scaling(scale=16, range=(0, 16))
     network = Network(Model.model_validate({"layers": layers}), SHAPE, scaling, NAMES, torch.Generator().manual_seed(0))
     path = tmp_path_factory.mktemp("served") / "model.onnx"
-    find_exporter("onnx").write(network.eval(), path)
+    find_exporter("onnx").write(network.eval(), path, Context())
     return path
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nnpipe.errors import StageError
-from nnpipe.exporters.exporter import Exporter
+from nnpipe.exporters.exporter import Context, Exporter
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
@@ -133,7 +133,7 @@ class Faulty(Exporter):
     error: float = 0.0
     repeated: int = 1
 
-    def write(self, network: Network, path: Path) -> None:
+    def write(self, network: Network, path: Path, context: Context) -> None:
         self.__dict__["network"] = network
         path.write_bytes(b"")
 
