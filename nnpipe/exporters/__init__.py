@@ -1,5 +1,6 @@
 """The formats that a trained network can leave in. A new one is a file here and a member of ``AnyExporter``."""
 
+from pathlib import Path
 from typing import Annotated
 
 from nnpipe.errors import UsageError, nearest
@@ -25,6 +26,23 @@ def every_exporter() -> dict[str, Exporter]:
     """One of each by its kind, with its default options."""
     found = (member() for member in members(AnyExporter))
     return {exporter.kind: exporter for exporter in found if isinstance(exporter, Exporter)}
+
+
+def exporter_of(path: Path) -> Exporter:
+    """The format of the file at ``path``, as far as its name and its first bytes tell.
+
+    Raises:
+        UsageError: there is no such file, or it is in none of the formats.
+    """
+    if not path.is_file():
+        raise UsageError("no such file", where=str(path), expected="a trained network")
+    every = every_exporter().values()
+    found = next((each for each in every if each.recognises(path)), None)
+    if found is None:
+        endings = ", ".join(sorted({Path(each.filename).suffix for each in every}))
+        what, expected = "not a file that holds a network", f"a name that ends with {endings}"
+        raise UsageError(what, where=str(path), expected=expected)
+    return found
 
 
 def find_exporter(kind: str) -> Exporter:

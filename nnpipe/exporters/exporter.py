@@ -86,6 +86,24 @@ class Exporter(Part):
         """
 
 
+class WeightsExporter(Exporter):
+    """A format that keeps weights apart from what is done with them: a network can be read from it, and train on."""
+
+    @abstractmethod
+    def read(self, path: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
+        """The weights in the file at ``path`` by our names for them, and its document.
+
+        Raises:
+            DataError: as ``about``; or the weights are not of the network that it tells of.
+        """
+
+    def load(self, path: Path, architecture: Model | None = None) -> Run:
+        """What our network with these weights computes."""
+        from nnpipe.models.network import load_network
+
+        return computed_by(load_network(*self.read(path), architecture))
+
+
 def weights(network: Network) -> dict[str, np.ndarray]:
     """The tensors of ``network`` by name, on the CPU, in C order whatever their order in memory was."""
     import numpy as np

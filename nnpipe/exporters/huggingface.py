@@ -6,20 +6,21 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnpipe.errors import DataError
-from nnpipe.exporters.exporter import Exporter, computed_by, document, read_document, weights
+from nnpipe.exporters.exporter import WeightsExporter, document, read_document, weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from nnpipe.exporters.exporter import Context, Run
-    from nnpipe.models.architecture import Model
+    import numpy as np
+
+    from nnpipe.exporters.exporter import Context
     from nnpipe.models.network import Network
 
 HUB = ("model_type", "id2label", "label2id")  # what config.json has besides the document
 
 
-class HuggingFace(Exporter):
+class HuggingFace(WeightsExporter):
     """``config.json``, which is the document and what the Hub asks for, ``model.safetensors`` and ``README.md``.
 
     https://huggingface.co/docs/hub/model-cards says what a card begins with.
@@ -47,18 +48,16 @@ class HuggingFace(Exporter):
         }
         write_archive(path, members)
 
-    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
+    def read(self, path: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
         from nnpipe.exporters.archive import read_member
-        from nnpipe.models.network import load_network
 
         try:
-            tensors = load(read_member(path, "model.safetensors"))
+            return load(read_member(path, "model.safetensors")), self.about(path)
         except SafetensorError as error:
             raise DataError("weights that are no safetensors", where=str(path), found=str(error)) from error
-        return computed_by(load_network(tensors, self.about(path), architecture))
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.exporters.archive import read_member

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.errors import DataError
-from nnpipe.exporters.exporter import Exporter, document, read_document
+from nnpipe.exporters.exporter import WeightsExporter, document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from nnpipe.exporters.exporter import Context, Run
+    import numpy as np
+
+    from nnpipe.exporters.exporter import Context
     from nnpipe.exporters.keras_layers import KerasLayer
-    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
     from nnpipe.store.hdf5 import Group
 
 WRITTEN_BY = "3.0.0"  # what the file claims to be written by: later versions read it alike
 
 
-class Keras(Exporter):
+class Keras(WeightsExporter):
     """``config.json``, ``model.weights.h5`` and ``metadata.json`` in a zip archive; the last has the document too.
 
     https://keras.io/api/models/model_saving_apis/ names the parts; what a group of weights is called is what
@@ -55,18 +53,22 @@ class Keras(Exporter):
         }
         write_archive(path, members)
 
-    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
-        """None: Keras takes seconds to start and is configured once for a whole process, which is not ours alone."""
-        return None
+    def read(self, path: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
+        from nnpipe.exporters.archive import read_member
+        from nnpipe.exporters.keras_reading import our_tensors
+        from nnpipe.exporters.keras_saved import saved_by_class
+        from nnpipe.store.hdf5 import read_tree
+
+        document, config = self.about(path), read_member(path, "config.json")
+        tree = read_tree(path, read_member(path, "model.weights.h5"))
+        return our_tensors(document, saved_by_class(tree, config, path), path), document
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.exporters.archive import read_member
+        from nnpipe.exporters.keras_reading import read_config, told_document
 
-        try:
-            metadata = json.loads(read_member(path, "metadata.json"))
-        except ValueError as error:
-            raise DataError("not a readable Keras file", where=str(path), found=str(error)) from error
-        return read_document(metadata.get("nnpipe") if isinstance(metadata, dict) else None, path)
+        metadata = read_config(read_member(path, "metadata.json"), path)
+        return told_document(metadata.get("nnpipe"), read_member(path, "config.json"), path)
 
 
 def _named(config: dict[str, Any]) -> dict[str, Any]:
@@ -80,15 +82,13 @@ def _named(config: dict[str, Any]) -> dict[str, Any]:
 
 def _weights(layers: Iterable[KerasLayer]) -> Group:
     """``layers/<class>/vars/<number>``, classes in small letters, those of one class counted in their order."""
+    from nnpipe.exporters.keras_saved import group_names
     from nnpipe.store.hdf5 import Group
 
-    seen: Counter[str] = Counter()
+    layers = list(layers)
     groups = {}
-    for layer in layers:
-        if layer.weights:  # layers of one class all have weights, or none has
-            name = re.sub("([a-z])([A-Z])", r"\1_\2", layer.class_name).lower()
+    for layer, place in zip(layers, group_names(layer.class_name for layer in layers), strict=True):
+        if layer.weights:
             arrays = {str(number): array for number, array in enumerate(layer.weights.values())}
-            place = f"{name}_{seen[name]}" if seen[name] else name
             groups[place] = Group(groups={"vars": Group({"name": layer.name}, arrays)})
-            seen[name] += 1
     return Group(groups={"layers": Group(groups=groups)})

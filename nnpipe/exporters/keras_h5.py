@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import Exporter, document, read_document
+from nnpipe.exporters.exporter import WeightsExporter, document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from nnpipe.exporters.exporter import Context, Run
-    from nnpipe.models.architecture import Model
+    import numpy as np
+
+    from nnpipe.exporters.exporter import Context
     from nnpipe.models.network import Network
 
 # What the file claims to be written by; Keras reads the weights of every version since 2 alike.
 WRITTEN_BY = {"keras_version": "3.0.0", "backend": "torch"}
 
 
-class KerasH5(Exporter):
+class KerasH5(WeightsExporter):
     """A Sequential model in Keras's HDF5 format, or a Functional one; the document in the root attribute ``nnpipe``."""
 
     kind: Literal["keras_h5"] = "keras_h5"
@@ -49,9 +50,13 @@ class KerasH5(Exporter):
         groups = {"model_weights": Group({**WRITTEN_BY, "layer_names": names}, groups=saved)}
         write_tree(path, Group(attributes, groups=groups))
 
-    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
-        """None: Keras takes seconds to start and is configured once for a whole process, which is not ours alone."""
-        return None
+    def read(self, path: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
+        from nnpipe.exporters.keras_reading import our_tensors
+        from nnpipe.exporters.keras_saved import saved_in_groups
+        from nnpipe.store.hdf5 import read_tree
+
+        document = self.about(path)
+        return our_tensors(document, saved_in_groups(read_tree(path), path), path), document
 
     def recognises(self, path: Path) -> bool:
         from nnpipe.store.hdf5 import read_attributes
@@ -59,6 +64,8 @@ class KerasH5(Exporter):
         return path.suffix == ".h5" and "model_config" in read_attributes(path)
 
     def about(self, path: Path) -> Mapping[str, Any]:
+        from nnpipe.exporters.keras_reading import told_document
         from nnpipe.store.hdf5 import read_attributes
 
-        return read_document(read_attributes(path).get("nnpipe"), path)
+        attributes = read_attributes(path)
+        return told_document(attributes.get("nnpipe"), attributes.get("model_config"), path)

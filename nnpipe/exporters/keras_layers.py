@@ -49,13 +49,15 @@ class KerasLayer:
     reads: tuple[str, ...]
 
 
-def keras_layers(network: Network) -> list[KerasLayer]:
+def keras_layers(network: Network, tensors: Mapping[str, np.ndarray] | None = None) -> list[KerasLayer]:
     """The layers that ``network`` becomes, from the first; the last gives its outputs.
+
+    tensors: what to put into their order in place of its weights, of the same shapes.
 
     Raises:
         StageError: Keras has no such layer, or would give the values of an image in another order.
     """
-    translation = _Translation(weights(network), network.input_shape)
+    translation = _Translation(weights(network) if tensors is None else tensors, network.input_shape)
     first = network.architecture.first_shape(network.input_shape)
     if first != network.input_shape:  # a dense layer that reads images as they come
         translation.flatten("flatten_input")

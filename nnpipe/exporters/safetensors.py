@@ -7,18 +7,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnpipe.errors import DataError
-from nnpipe.exporters.exporter import Exporter, computed_by, document, read_document, weights
+from nnpipe.exporters.exporter import WeightsExporter, document, read_document, weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from nnpipe.exporters.exporter import Context, Run
-    from nnpipe.models.architecture import Model
+    import numpy as np
+
+    from nnpipe.exporters.exporter import Context
     from nnpipe.models.network import Network
 
 
-class Safetensors(Exporter):
+class Safetensors(WeightsExporter):
     """Tensors as torch has them, ``layers.<i>.weight`` and so on; the document is the metadata's ``nnpipe``."""
 
     kind: Literal["safetensors"] = "safetensors"
@@ -31,12 +32,10 @@ class Safetensors(Exporter):
         # One metadata entry only: the format does not order several.
         save_file(weights(network), path, metadata={"nnpipe": document(network)})
 
-    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
-        from nnpipe.models.network import load_network
-
+    def read(self, path: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
         with _opened(path) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        return computed_by(load_network(tensors, self.about(path), architecture))
+        return tensors, self.about(path)
 
     def about(self, path: Path) -> Mapping[str, Any]:
         with _opened(path) as file:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import Exporter, computed_by, document, read_document, weights
+from nnpipe.exporters.exporter import WeightsExporter, document, read_document, weights
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
 
-    from nnpipe.exporters.exporter import Context, Run
-    from nnpipe.models.architecture import Model
+    from nnpipe.exporters.exporter import Context
     from nnpipe.models.network import Network
     from nnpipe.store.hdf5 import Group
 
 
-class WeightsH5(Exporter):
+class WeightsH5(WeightsExporter):
     """``layers/<i>/weight``, ``layers/<i>/bias`` and so on as torch has them; the document is the root's ``nnpipe``."""
 
     kind: Literal["weights_h5"] = "weights_h5"
@@ -30,11 +29,10 @@ class WeightsH5(Exporter):
 
         write_tree(path, Group({"nnpipe": document(network)}, groups=_nested(weights(network)).groups))
 
-    def load(self, path: Path, architecture: Model | None = None) -> Run | None:
-        from nnpipe.models.network import load_network
+    def read(self, path: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
         from nnpipe.store.hdf5 import read_tree
 
-        return computed_by(load_network(_flat(read_tree(path)), self.about(path), architecture))
+        return _flat(read_tree(path)), self.about(path)
 
     def recognises(self, path: Path) -> bool:
         from nnpipe.store.hdf5 import read_attributes

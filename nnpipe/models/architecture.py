@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from nnpipe.models.activations import Activation
 from nnpipe.models.layers import AnyLayer
@@ -16,12 +16,32 @@ from nnpipe.models.unrolling import Unroll, check_encoder
 from nnpipe.spec import Part, Shorthand, Switch
 
 
+def _either_layers_or_a_file(schema: dict[str, Any]) -> None:
+    schema.pop("required")
+    schema["anyOf"] = [{"required": ["layers"]}, {"required": ["from"]}]
+
+
 class Model(Part):
     """A network: each layer reads what the one before it gives.
 
     With ``unroll`` the layers are the encoder of an autoencoder, and ``unrolled`` is the network that is trained.
+    With ``from`` the first ``keep`` layers are those of a file, where their weights start; a spec names the others.
     """
 
+    model_config = ConfigDict(json_schema_extra=_either_layers_or_a_file)
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"file"})
+
+    file: str | None = Field(
+        None,
+        alias="from",
+        min_length=1,
+        description="A file with a trained network, its layers and where their weights start: .h5 or .keras of Keras, "
+        "or what export wrote as safetensors, weights_h5 or huggingface. 'layers', if there are some, follow.",
+    )
+    format: str | None = Field(None, description="The format of the file; left out: as it looks.")
+    keep: int | None = Field(
+        None, ge=1, description="How many layers of the file, counted from its input; left out: all."
+    )
     layers: tuple[Annotated[AnyLayer, Shorthand()], ...] = Field(
         min_length=1, description="The layers, from the input to the output."
     )
@@ -36,9 +56,22 @@ class Model(Part):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_what_is_not_there(self, handler: SerializerFunctionWrapHandler) -> Any:
+    def _as_a_spec_says_it(self, handler: SerializerFunctionWrapHandler) -> Any:
         whole = handler(self)
-        return whole if self.unroll else {name: value for name, value in whole.items() if name != "unroll"}
+        layers = whole["layers"][self.keep :] if self.file else whole["layers"]
+        said = {
+            "from": self.file,
+            "format": self.format,
+            "keep": self.keep,
+            "layers": layers,
+            "unroll": whole["unroll"],
+        }
+        return {name: value for name, value in said.items() if value or name == "layers"}
+
+    @property
+    def spelt_out(self) -> Model:
+        """The same layers, wherever they were read from."""
+        return self.model_copy(update={"file": None, "format": None, "keep": None}) if self.file else self
 
     @property
     def code(self) -> int | None:

@@ -125,6 +125,20 @@ def save_document(network: Network) -> dict[str, Any]:
     return document
 
 
+def network_of(about: Mapping[str, Any], architecture: Model | None = None) -> Network:
+    """The network of a document, with first weights that mean nothing. Raises as ``load_network`` does."""
+    return Network(
+        _vouched_for(Model.model_validate(about["architecture"]), architecture),
+        tuple(about["input_shape"]),
+        Scaling.model_validate(about["scaling"]),
+        about["class_names"],
+        torch.Generator().manual_seed(0),
+        about.get("target_names", ()),
+        Scaling.model_validate(about.get("target_scaling", {})),
+        about.get("code"),
+    )
+
+
 def load_network(
     tensors: Mapping[str, np.ndarray], about: Mapping[str, Any], architecture: Model | None = None
 ) -> Network:
@@ -136,16 +150,7 @@ def load_network(
     Raises:
         DataError: weights and document are not of one model, or a layer of somebody's own is not vouched for.
     """
-    network = Network(
-        _vouched_for(Model.model_validate(about["architecture"]), architecture),
-        tuple(about["input_shape"]),
-        Scaling.model_validate(about["scaling"]),
-        about["class_names"],
-        torch.Generator().manual_seed(0),
-        about.get("target_names", ()),
-        Scaling.model_validate(about.get("target_scaling", {})),
-        about.get("code"),
-    )
+    network = network_of(about, architecture)
     weights = {name: torch.tensor(array) for name, array in tensors.items()}
     try:
         network.load_state_dict(weights)

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from nnpipe.datasets.sources.source import Source
 from nnpipe.errors import UsageError, nearest
+from nnpipe.exporters import find_exporter
+from nnpipe.models.architecture import Model
 from nnpipe.pipeline.spec import Spec
 from nnpipe.spec import Part
 from nnpipe.stages.evaluate import Evaluate
 from nnpipe.stages.export import Export
 from nnpipe.stages.finetune import Finetune
+from nnpipe.stages.import_network import IMPORT, ImportNetwork, NetworkFile
 from nnpipe.stages.ingest import Ingest
 from nnpipe.stages.pretrain import PretrainLayer
 from nnpipe.stages.pretrain_joint import PretrainJoint
@@ -28,7 +31,7 @@ class Stage:
 
     function: ``module:name``, imported when it runs: planning stays light.
     inputs: the stage's word for an input -> the name of the stage that makes it.
-    source: where the data comes from, for the stage that reads it.
+    source: where the data, or a network's file, come from, for the stage that reads them.
     given: the stage's word for an input -> what another run left in the store: its name in the spec, its id in a plan.
     """
 
@@ -37,7 +40,7 @@ class Stage:
     config: Part
     inputs: Mapping[str, str]
     seed: int
-    source: Source | None = None
+    source: Source | NetworkFile | None = None
     given: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -48,7 +51,7 @@ class Stage:
 
 def stages_of(spec: Spec) -> list[Stage]:
     """The stages of a spec, each after the stages whose artifacts it reads."""
-    data, model = spec.data, spec.model
+    data, model = spec.data, spec.model.spelt_out
     ingest = Ingest(
         source=data.source, format=data.format, validation=data.validation, test=data.test, binary=data.binary
     )
@@ -71,17 +74,22 @@ def stages_of(spec: Spec) -> list[Stage]:
     def add(name: str, config: Part, inputs: Mapping[str, str]) -> None:
         stages.append(Stage(name, f"nnpipe.stages.{name}:{name}", config, inputs, _seed(spec.seed, name)))
 
+    file = spec.model.file
+    if file:
+        stages.append(_importing(file, spec))
+    imported = {IMPORT: IMPORT} if file else {}
     finetune = Finetune(
         model=model,
         train=spec.train,
         scaling=data.scaling,
         target_scaling=data.target_scaling,
         pretrained=len(pretrained),
+        imported=spec.model.keep or 0,
     )
-    add("finetune", finetune, {"data": "ingest", **learned})
+    add("finetune", finetune, {"data": "ingest", **learned, **imported})
     if spec.train.start:
         stages[-1] = replace(stages[-1], given={"start": spec.train.start.ref})
-    first_seed = None if spec.train.start else stages[-1].seed
+    first_seed = None if spec.train.start or file else stages[-1].seed
     add("evaluate", Evaluate(model=model, loss=spec.train.loss, top_k=spec.evaluate.top_k), read)
     add(
         "visualize",
@@ -93,8 +101,15 @@ def stages_of(spec: Spec) -> list[Stage]:
     report = Report(
         name=spec.name, description=spec.description, spec=_shown(spec), template=template_digest(), model=model
     )
-    add("report", report, {**read, **results, **layers, **probes})
+    add("report", report, {**read, **results, **layers, **probes, **imported})
     return stages
+
+
+def _importing(file: str, spec: Spec) -> Stage:
+    network, model = NetworkFile(path=file), spec.model
+    kept = Model(layers=model.layers[: model.keep])
+    config = ImportNetwork(file=network, reader=find_exporter(str(model.format)), model=kept)
+    return Stage(IMPORT, "nnpipe.stages.import_network:import_network", config, {}, _seed(spec.seed, IMPORT), network)
 
 
 def _pretraining(spec: Spec) -> Iterable[Stage]:

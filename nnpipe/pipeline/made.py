@@ -32,6 +32,12 @@ def _layer(summary: Summary) -> str:
     return f"{units}, {_epochs(summary)}" + _measures(summary)
 
 
+def _imported(summary: Summary) -> str:
+    return (
+        f"a network of {summary['layers']} layers, {summary['parameters']:,} numbers ({words.kind(summary['format'])})"
+    )
+
+
 def _probe(summary: Summary) -> str:
     return f"two probes of {summary['features']:,} features, {summary['examples']:,} examples"
 
@@ -72,6 +78,7 @@ def _measure(name: str, value: float) -> str:
 
 TOLD: dict[str, Callable[[Summary], str]] = {
     "ingest": _data,
+    "import": _imported,
     "pretrain": _layer,
     "probe": _probe,
     "finetune": _network,

@@ -10,6 +10,7 @@ from nnpipe.datasets.sources.source import Source
 from nnpipe.pipeline.fingerprint import fingerprint
 from nnpipe.pipeline.graph import Stage
 from nnpipe.spec import identity
+from nnpipe.stages.import_network import NetworkFile
 from nnpipe.store.canonical import JSON, digest
 from nnpipe.store.memo import Memo
 
@@ -30,7 +31,7 @@ def recipe_key(ingredients: Mapping[str, JSON]) -> str:
     return digest("nnpipe/recipe/1", dict(ingredients))
 
 
-def source_digest(source: Source, root: Path, memo: Memo) -> str | None:
+def source_digest(source: Source | NetworkFile, root: Path, memo: Memo) -> str | None:
     """Digest of the files that hold the data, in order and with their names; None: not there yet.
 
     The order tells their roles (training images, their labels, ...), folders tell classes.

@@ -20,6 +20,7 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError, shown
 from nnpipe.models.unrolling import Unroll
 from nnpipe.pipeline.first_weights import check_first_weights
+from nnpipe.pipeline.imported import with_the_files_layers
 from nnpipe.plots import AnyPicture
 from nnpipe.pretraining.pretrain import Pretrain
 from nnpipe.spec import Part, Shorthand, Switch, problem
@@ -56,6 +57,11 @@ class Spec(Part):
     log: Literal["tensorboard"] | None = Field(
         None, description="tensorboard: event files of every run. Part of no recipe: it changes no result."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_the_network_of_a_file(cls, data: Any, info: ValidationInfo) -> Any:
+        return with_the_files_layers(data, (info.context or {}).get("root", Path()))
 
     @model_validator(mode="after")
     def _check_parts_against_each_other(self, info: ValidationInfo) -> Spec:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnpipe.errors import DataError, UsageError
-from nnpipe.exporters import every_exporter
+from nnpipe.exporters import exporter_of
 from nnpipe.models.architecture import Model
 from nnpipe.models.scaling import Scaling
 
@@ -79,15 +79,7 @@ def open_model(path: Path, architecture: Model | None = None) -> TrainedModel:
         DataError: the file is damaged, is no network of nnpipe's, or could run something.
         UsageError: there is no such file or format, or nothing here runs it.
     """
-    if not path.is_file():
-        raise UsageError("no such file", where=str(path), expected="a trained network")
-    every = every_exporter()
-    exporter = next((each for each in every.values() if each.recognises(path)), None)
-    if exporter is None:
-        endings = ", ".join(sorted({Path(each.filename).suffix for each in every.values()}))
-        raise UsageError(
-            "not a file that holds a network", where=str(path), expected=f"a name that ends with {endings}"
-        )
+    exporter = exporter_of(path)
     about = exporter.about(path)  # before it is run: it refuses what must not be
     run = exporter.load(path, architecture)
     if run is None:

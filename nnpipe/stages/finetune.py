@@ -16,9 +16,10 @@ from pydantic import Field
 from nnpipe.models.architecture import Model
 from nnpipe.models.scaling import ScalingKind, TargetScalingKind
 from nnpipe.spec import Part
+from nnpipe.stages.import_network import IMPORT
 from nnpipe.stages.material import read_material
 from nnpipe.stages.pretrained import pretrained_layers
-from nnpipe.stages.starting import start_from, start_from_run
+from nnpipe.stages.starting import start_from, start_from_file, start_from_run
 from nnpipe.stages.unroll import start_decoder_from
 from nnpipe.stages.work import Work
 from nnpipe.training.train import Train
@@ -38,13 +39,17 @@ WEIGHTS = 0  # purpose of the generator of first weights; see nnpipe.training.se
 
 
 class Finetune(Part):
-    """What determines the trained network. ``pretrained``: how many weighted layers start from pretraining."""
+    """What determines the trained network.
+
+    pretrained: how many weighted layers start from pretraining. imported: how many layers start from a file.
+    """
 
     model: Model
     train: Train
     scaling: ScalingKind = "auto"
     target_scaling: TargetScalingKind = "auto"
     pretrained: int = Field(0, ge=0)
+    imported: int = Field(0, ge=0)
 
 
 def finetune(config: Finetune, work: Work) -> None:
@@ -71,6 +76,8 @@ def finetune(config: Finetune, work: Work) -> None:
     ready = start_from(network, pretrained)
     if config.model.unroll:
         ready += start_decoder_from(network, pretrained)
+    if config.imported:
+        ready += start_from_file(network, work.inputs[IMPORT], config.imported)
     if train.start:
         ready += start_from_run(network, work.inputs["start"], train.start)
     loss = train.loss.resolved(material.class_counts)

@@ -11,6 +11,7 @@ from nnpipe.errors import StageError
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import Shape, ShapeError
 from nnpipe.models.scaling import Scaling, ScalingKind, TargetScalingKind, resolve_scaling, resolve_target_scaling
+from nnpipe.stages.import_network import IMPORT
 from nnpipe.stages.splits import class_counts, read_split
 from nnpipe.stages.subset import learned_from
 from nnpipe.stages.unroll import check_range, check_reconstruction, misfit
@@ -77,15 +78,26 @@ def read_material(
         measured = "validation" if "X_validation" in file.names() else "test"
         if train.early_stopping:
             check_stopping(train.early_stopping, measured, None if unroll else len(classes))
-        scaling = resolve_scaling(scaling_kind, about)
+        scaling = _imported(work, "scaling", scaling_kind) or resolve_scaling(scaling_kind, about)
         linear = model.last_activation == "linear" and not unroll
-        target_scaling = resolve_target_scaling(target_scaling_kind, about, linear)
+        target_scaling = _imported(work, "target_scaling", target_scaling_kind) or resolve_target_scaling(
+            target_scaling_kind, about, linear
+        )
         examples = read_split(file, "train", scaling, work.device, target_scaling, rows)
         held_out = read_split(file, measured, scaling, work.device, target_scaling)
     if unroll:
         check_range(unroll, examples, scaling_kind)
     counts = class_counts(about)
     return Material(shape, classes, targets, counts, scaling, target_scaling, examples, held_out)
+
+
+def _imported(work: Work, name: str, kind: str) -> Scaling | None:
+    """The scaling that an imported network says it learnt with, unless the spec chooses one."""
+    if kind != "auto" or IMPORT not in work.inputs:
+        return None
+    document = work.inputs[IMPORT].tensors("model")[1]
+    found = Scaling.model_validate(document.get(name, {}))
+    return None if found == Scaling() else found
 
 
 def check_data(model: Model, shape: Sequence[int], loss: Loss, classes: int, targets: int = 0) -> None:

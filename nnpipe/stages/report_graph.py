@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from nnpipe.stages.import_network import IMPORT
+
 WIDTH, HEIGHT = 104, 44  # of a box, in pixels
 ACROSS, DOWN = 136, 64  # from box to box where the graph runs to the right
 LANE, STEP = 114, 76  # where it runs downwards
@@ -49,6 +51,9 @@ def boxes_of(stages: Sequence[Mapping[str, Any]], *, started: bool = False) -> t
         earlier = all(stage["earlier"] for stage in probes)
         boxes.append(Box("probes", trained, LEFT, sum(seconds) if seconds else None, earlier))
         arrows += [(boxes[trained - 1].name, "probes"), ("probes", boxes[trained + 2].name)]
+    if IMPORT in by_input:
+        boxes.append(_box(by_input[IMPORT], trained - 1, RIGHT))
+        arrows.append((IMPORT, boxes[trained].name))
     if started:
         boxes.append(Box("another run", trained - 1, RIGHT, None, earlier=True))
         arrows.append(("another run", boxes[trained].name))

@@ -1,13 +1,14 @@
-"""First weights: from layers that were pretrained, and from what another run left in the store."""
+"""First weights: from layers that were pretrained, from what another run left in the store, and from a file."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nnpipe.errors import StageError
 from nnpipe.models.architecture import Model
-from nnpipe.models.layers.layer import WeightedLayer
+from nnpipe.models.layers.layer import WeightedLayer, shown
 from nnpipe.stages.pretrained import JOINT, Tensors, joint_layers
 from nnpipe.store.artifact import Artifact
 from nnpipe.training.start import Start, StartLayer
@@ -63,6 +64,34 @@ def start_from_run(network: Network, artifact: Artifact, start: Start) -> list[n
             )
         _fill(ours[each.layer - 1], theirs[each.other - 1], each, start.ref)
         filled.append(ours[each.layer - 1])
+    return filled
+
+
+def start_from_file(network: Network, artifact: Artifact, keep: int) -> list[nn.Module]:
+    """Copy all that the first ``keep`` layers of an imported network know, running means too; those with weights.
+
+    Raises:
+        StageError: it read examples of another shape.
+    """
+    import torch
+
+    tensors, document = artifact.tensors("model")
+    theirs, ours, filled = tuple(document["input_shape"]), network.input_shape, []
+    # A vector that was made of several channels may have them in either order.
+    same = theirs == ours or (math.prod(theirs) == math.prod(ours) and 1 in (theirs[0], ours[0]))
+    for index, module in enumerate(network.layers[:keep]):
+        place = f"layers.{index}."
+        found = {name.removeprefix(place): torch.tensor(tensors[name]) for name in tensors if name.startswith(place)}
+        there = module.state_dict()
+        if not same or any(found[name].shape != tensor.shape for name, tensor in there.items()):
+            raise StageError(
+                "the network of the file reads other examples than the data has",
+                where="model.from",
+                expected=f"examples of shape {shown(theirs)}",
+                found=f"examples of shape {shown(ours)}",
+            )
+        module.load_state_dict(found)
+        filled += [module] if found else []
     return filled
 
 

@@ -180,13 +180,13 @@ def _write_group(target: h5py.Group, group: Group) -> None:
         _write_group(target.create_group(name, track_order=True), child)
 
 
-def read_tree(path: Path) -> Group:
-    """The whole HDF5 file of nested groups at ``path``, somebody's own.
+def read_tree(path: Path, data: bytes | None = None) -> Group:
+    """The whole HDF5 file of nested groups at ``path``, somebody's own; of ``data``, if it is a file inside that one.
 
     Raises:
         DataError: it cannot be read, leads out of the file or round in circles, or claims more than it can hold.
     """
-    with _foreign(path) as file:
+    with _foreign(path, data) as file:
         return _read_group(file, path, 0)
 
 
@@ -197,9 +197,9 @@ def read_attributes(path: Path) -> Mapping[str, object]:
 
 
 @contextmanager
-def _foreign(path: Path) -> Iterator[h5py.File]:
+def _foreign(path: Path, data: bytes | None = None) -> Iterator[h5py.File]:
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path if data is None else io.BytesIO(data), "r") as file:
             yield file
     except CorruptionError as error:  # of no store of ours
         raise DataError(error.what, where=error.where, expected=error.expected, found=error.found) from error
