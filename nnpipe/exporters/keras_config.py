@@ -21,6 +21,7 @@ from nnpipe.models.scaling import Scaling
 Config = Mapping[str, Any]
 
 INPUT = "InputLayer"
+MOST_OUTPUTS = 1_000_000  # each has a name, and a file can claim any number
 # Their leaky_relu has another slope than ours.
 ACTIVATIONS = frozenset(get_args(ActivationName)) - {"leaky_relu"}
 POOLS = {"MaxPooling2D": "max_pool2d", "AveragePooling2D": "avg_pool2d"}
@@ -196,10 +197,12 @@ class _Reading:
 
     def document(self, where: str) -> dict[str, Any]:
         """The whole, once all layers were read."""
-        if not self.layers or len(self.shape) != 1:
-            found = f"examples of {shown(self.shape)}" if self.layers else "no layers"
+        if not self.layers or len(self.shape) != 1 or self.shape[0] > MOST_OUTPUTS:
             raise DataError(
-                "the network gives no vectors", where=where, expected="a dense layer at the end", found=found
+                "the network gives no vector of answers",
+                where=where,
+                expected=f"a layer of at most {MOST_OUTPUTS:,} units at the end",
+                found=f"examples of {shown(self.shape)}" if self.layers else "no layers",
             )
         model = Model.model_validate({"layers": self.layers})
         classes = _classes(model, self.shape[0])

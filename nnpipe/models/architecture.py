@@ -29,7 +29,7 @@ class Model(Part):
     """
 
     model_config = ConfigDict(json_schema_extra=_either_layers_or_a_file)
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"file"})
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"file", "format", "keep"})
 
     file: str | None = Field(
         None,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +165,76 @@ def exported(networks: dict[str, Network], tmp_path_factory: pytest.TempPathFact
         for format_ in EVERY.values():
             format_.write(network, folder / name / format_.filename, context_of(network))
     return folder
+
+
+# Only files go between the two processes: nothing of nnpipe is there to help Keras.
+IN_KERAS = """
+import json, sys
+from pathlib import Path
+import numpy as np
+sys.modules["nnpipe"] = None
+import keras
+from keras import layers as L
+folder, foreign = map(Path, sys.argv[1:])
+told = {}
+for place in sorted(path for path in folder.iterdir() if (path / "x.npy").exists()):
+    x = np.load(place / "x.npy")
+    if x.ndim == 4:
+        x = x.transpose(0, 2, 3, 1)
+    outputs = {}
+    for file in ("model.h5", "model.keras"):
+        model = keras.models.load_model(place / file)
+        outputs |= {f"{file} {batch}": model.predict_on_batch(x[:batch]) for batch in (1, 3, 64)}
+    model.compile(optimizer=keras.optimizers.Adam(0.02), loss="mean_squared_error")
+    labels = np.eye(max(2, model.output_shape[1]), dtype="float32")[np.arange(64) % 2][:, : model.output_shape[1]]
+    losses = model.fit(x, labels, epochs=15, batch_size=16, verbose=0).history["loss"]
+    for file in ("trained.h5", "trained.keras"):
+        model.save(place / file)
+    np.savez(place / "keras.npz", trained=model.predict_on_batch(x), **outputs)
+    told[place.name] = {"layers": [type(layer).__name__ for layer in model.layers], "losses": losses}
+
+# What people make themselves.
+made = {
+    "lecture": [L.Input((28, 28, 1)), L.Conv2D(4, (5, 3), activation="relu"), L.Conv2D(6, 5, use_bias=False),
+        L.MaxPooling2D(2), L.Dropout(0.25), L.Flatten(), L.Dense(8, activation="relu"), L.Dropout(0.5),
+        L.Dense(10, activation="softmax")],
+    "colours": [L.Input((9, 8, 3)), L.Rescaling(1 / 255, offset=-0.5), L.Conv2D(4, 3, padding="same"),
+        L.BatchNormalization(scale=False), L.ReLU(), L.AveragePooling2D(2), L.Flatten(), L.BatchNormalization(),
+        L.Dense(7, activation="gelu"), L.GaussianDropout(0.1), L.Dense(3), L.Softmax()],
+    "rows": [L.Input((6, 5)), L.Flatten(), L.Dense(12, activation="tanh"), L.LeakyReLU(negative_slope=0.01),
+        L.Dense(2)],
+    "vectors": [L.Input((30,)), L.Reshape((6, -1, 1)), L.Conv2D(4, 3, strides=2, activation="elu"),
+        L.GlobalAveragePooling2D(), L.Dense(1, activation="sigmoid")],
+}
+random = np.random.default_rng(0)
+for name, stack in made.items():
+    model = keras.Sequential(stack)
+    for weight in model.weights:
+        weight.assign(random.random(weight.shape) * 0.6 - (0 if "variance" in weight.name else 0.3))
+    for file in (".h5", ".keras"):
+        model.save(foreign / f"{name}{file}")
+    x = random.random((5, *model.input_shape[1:]), dtype="float32") * (255 if name == "colours" else 1)
+    np.savez(foreign / name, x=x, y=model.predict_on_batch(x))
+    (foreign / f"{name}.json").write_text(model.to_json())
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Keras's files of networks that were made in Keras, once ``keras`` has run."""
+    return tmp_path_factory.mktemp("foreign")
+
+
+@pytest.fixture(scope="session")
+def keras(exported: Path, networks: dict[str, Network], foreign: Path) -> dict[str, Any]:
+    """What Keras tells about every network; its outputs lie in ``<network>/keras.npz``."""
+    for name, network in networks.items():
+        x = np.random.default_rng(3).standard_normal((64, *network.input_shape), dtype=np.float32)
+        np.save(exported / name / "x.npy", x)
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", IN_KERAS, str(exported), str(foreign)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told

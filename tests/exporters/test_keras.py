@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -19,53 +16,20 @@ import pytest
 import torch
 
 from nnpipe.errors import DataError, StageError
-from nnpipe.exporters.exporter import Context
+from nnpipe.exporters import exporter_of
+from nnpipe.exporters.exporter import Context, WeightsExporter
 from nnpipe.exporters.keras import Keras
 from nnpipe.exporters.keras_h5 import KerasH5
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import Layer, Shape
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
+from nnpipe.prediction.model import open_model
+from nnpipe.store.hdf5 import Group, write_tree
 
+FUNCTIONAL = ("every_layer", "reshapes")  # networks with a way round layers are no Sequential models
+FILES = pytest.mark.parametrize("ending", ["h5", "keras"])
 NEEDS_KERAS = pytest.mark.skipif(find_spec("keras") is None, reason="Keras is not installed")
-
-# Only files go between the two processes: nothing of nnpipe is there to help Keras.
-IN_KERAS = """
-import json, sys
-from pathlib import Path
-import numpy as np
-sys.modules["nnpipe"] = None
-import keras
-told = {}
-for folder in sorted(path for path in Path(sys.argv[1]).iterdir() if (path / "x.npy").exists()):
-    x = np.load(folder / "x.npy")
-    if x.ndim == 4:
-        x = x.transpose(0, 2, 3, 1)
-    outputs = {}
-    for file in ("model.h5", "model.keras"):
-        model = keras.models.load_model(folder / file)
-        outputs |= {f"{file} {batch}": model.predict_on_batch(x[:batch]) for batch in (1, 3, 64)}
-    np.savez(folder / "keras.npz", **outputs)
-    model.compile(optimizer=keras.optimizers.Adam(0.02), loss="mean_squared_error")
-    labels = np.eye(max(2, model.output_shape[1]), dtype="float32")[np.arange(64) % 2][:, : model.output_shape[1]]
-    losses = model.fit(x, labels, epochs=15, batch_size=16, verbose=0).history["loss"]
-    told[folder.name] = {"layers": [type(layer).__name__ for layer in model.layers], "losses": losses}
-print(json.dumps(told))
-"""
-
-
-@pytest.fixture(scope="module")
-def keras(exported: Path, networks: dict[str, Network]) -> dict[str, Any]:
-    """What Keras tells about every network; its outputs lie in ``<network>/keras.npz``."""
-    for name, network in networks.items():
-        x = np.random.default_rng(3).standard_normal((64, *network.input_shape), dtype=np.float32)
-        np.save(exported / name / "x.npy", x)
-    environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", IN_KERAS, str(exported)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
 
 
 @NEEDS_KERAS
@@ -204,3 +168,77 @@ def test_a_layer_of_the_users_is_refused_by_name(tmp_path: Path) -> None:
     network = _network([{"kind": "custom", "class": "torch.nn.Softsign"}], (2,), Scaling())
     with pytest.raises(StageError, match="custom"):
         KerasH5().write(network, tmp_path / "model.h5", Context())
+
+
+@FILES
+def test_what_was_exported_comes_back_as_it_was(exported: Path, networks: dict[str, Network], ending: str) -> None:
+    for name, network in networks.items():
+        path = exported / name / f"model.{ending}"
+        exporter = exporter_of(path)
+        assert isinstance(exporter, WeightsExporter)
+        tensors, document = exporter.read(path)
+        assert document["architecture"] == network.architecture.model_dump(mode="json")
+        assert tensors.keys() == network.state_dict().keys()
+        for key, tensor in network.state_dict().items():
+            np.testing.assert_array_equal(tensors[key], tensor.numpy(), err_msg=f"{name}, {key}")
+
+
+@NEEDS_KERAS
+@FILES
+def test_what_keras_trained_on_comes_back_with_keras_outputs(
+    exported: Path, networks: dict[str, Network], keras: dict[str, Any], ending: str
+) -> None:
+    for name in set(networks) - set(FUNCTIONAL):
+        x, path = np.load(exported / name / "x.npy"), exported / name / f"trained.{ending}"
+        with np.load(exported / name / "keras.npz") as outputs:
+            expected = outputs["trained"]
+        found = open_model(path).predict(x)[:, -expected.shape[1] :]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5, err_msg=name)
+
+
+@NEEDS_KERAS
+@FILES
+@pytest.mark.parametrize(
+    ("name", "shape", "answers"),
+    [
+        ("lecture", (1, 28, 28), tuple("0123456789")),
+        ("colours", (3, 9, 8), ("0", "1", "2")),
+        ("rows", (1, 6, 5), ("output_0", "output_1")),
+        ("vectors", (30,), ("0", "1")),
+    ],
+)
+def test_a_network_made_in_keras_gives_what_it_gives_in_keras(
+    keras: dict[str, Any], foreign: Path, ending: str, name: str, shape: tuple[int, ...], answers: tuple[str, ...]
+) -> None:
+    with np.load(foreign / f"{name}.npz") as file:
+        x, y = file["x"], file["y"]
+    model = open_model(foreign / f"{name}.{ending}")
+    assert (model.input_shape, model.names) == (shape, answers)
+    ours = x.transpose(0, 3, 1, 2) if x.ndim == 4 else x.reshape(len(x), *shape)
+    np.testing.assert_allclose(model.predict(ours)[:, -y.shape[1] :], y, rtol=0, atol=1e-5)
+
+
+@NEEDS_KERAS
+def test_files_of_keras_2_are_read_too(keras: dict[str, Any], foreign: Path, tmp_path: Path) -> None:
+    # It wrote a bare list of layers, the input's shape with the first of them, and longer names of weights.
+    with h5py.File(foreign / "lecture.h5") as file:
+        config = json.loads(file.attrs["model_config"])
+        saved = {name: dict.fromkeys((), file[f"model_weights/{name}"]) for name in file["model_weights"]}
+        assert saved, "the test has something to rename"
+        layers = config["config"]["layers"][1:]
+        layers[0]["config"]["batch_input_shape"] = [None, 28, 28, 1]
+        groups = {}
+        for name in file["model_weights"].attrs["layer_names"]:
+            group = file[f"model_weights/{name}"]
+            names = list(group.attrs["weight_names"])
+            arrays = {each.split("/")[-1] + ":0": np.asarray(group[each]) for each in names}
+            listed = np.array([f"{name}_1/{key}" for key in arrays], "S")
+            groups[name] = Group({"weight_names": listed}, groups={f"{name}_1": Group(arrays=arrays)})
+        listed = np.array(list(file["model_weights"].attrs["layer_names"]), "S")
+    old = json.dumps({"class_name": "Sequential", "config": layers}).encode()
+    # HDF5 holds no long attributes: Keras divides lists of names then.
+    whole = Group({"layer_names0": listed[:4], "layer_names1": listed[4:]}, groups=groups)
+    write_tree(tmp_path / "old.h5", Group({"model_config": old}, groups={"model_weights": whole}))
+    with np.load(foreign / "lecture.npz") as file:
+        found = open_model(tmp_path / "old.h5").predict(file["x"].transpose(0, 3, 1, 2))
+        np.testing.assert_allclose(found, file["y"], rtol=0, atol=1e-5)
