@@ -10,6 +10,7 @@ from typing import Any
 
 from nnpipe.models.architecture import Model
 from nnpipe.spec import Part
+from nnpipe.stages.import_network import IMPORT
 from nnpipe.stages.pretrained import JOINT, numbered
 from nnpipe.stages.report_data import data_facts
 from nnpipe.stages.report_graph import boxes_of, drawn
@@ -119,6 +120,7 @@ def _stages(inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
         *numbered(inputs, "pretrain"),
         *([JOINT] if JOINT in inputs else []),
         *numbered(inputs, "probe"),
+        *([IMPORT] if IMPORT in inputs else []),
         "model",
         "evaluation",
         "pictures",
