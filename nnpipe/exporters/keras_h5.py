@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import Exporter, document, read_document
+from nnpipe.exporters.exporter import read_document
+from nnpipe.exporters.preprocessing import GraphExporter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 WRITTEN_BY = {"keras_version": "3.0.0", "backend": "torch"}
 
 
-class KerasH5(Exporter):
+class KerasH5(GraphExporter):
     """A Sequential model in Keras's HDF5 format, or a Functional one; the document in the root attribute ``nnpipe``."""
 
     kind: Literal["keras_h5"] = "keras_h5"
@@ -30,8 +31,8 @@ class KerasH5(Exporter):
         """Write ``network`` as Keras would.
 
         Raises:
-            StageError: it has a layer that Keras has not, or gives images, whose values Keras would give in
-                another order.
+            StageError: it has a layer that Keras has not, or a scaling that Keras cannot do, or gives images, whose
+                values Keras would give in another order.
         """
         import numpy as np
 
@@ -39,13 +40,13 @@ class KerasH5(Exporter):
         from nnpipe.exporters.keras_model import model_config
         from nnpipe.store.hdf5 import Group, write_tree
 
-        layers = keras_layers(network)
+        layers = keras_layers(network, raw=self.reads_raw)
         saved = {
             layer.name: Group({"weight_names": np.array([*layer.weights], "S")}, layer.weights) for layer in layers
         }
         names = np.array([layer.name for layer in layers], "S")
         config = json.dumps(model_config(network, layers), sort_keys=True)
-        attributes = {**WRITTEN_BY, "model_config": config, "nnpipe": document(network)}
+        attributes = {**WRITTEN_BY, "model_config": config, "nnpipe": self.text_of(network)}
         groups = {"model_weights": Group({**WRITTEN_BY, "layer_names": names}, groups=saved)}
         write_tree(path, Group(attributes, groups=groups))
 

@@ -27,6 +27,8 @@ from nnpipe.models.layers.layer import Layer, Shape
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
 
+from .conftest import RAW_NETWORKS, answer, build_raw, raw_values
+
 NEEDS_KERAS = pytest.mark.skipif(find_spec("keras") is None, reason="Keras is not installed")
 
 # Only files go between the two processes: nothing of nnpipe is there to help Keras.
@@ -56,10 +58,18 @@ print(json.dumps(told))
 
 @pytest.fixture(scope="module")
 def keras(exported: Path, networks: dict[str, Network]) -> dict[str, Any]:
-    """What Keras tells about every network; its outputs lie in ``<network>/keras.npz``."""
+    """What Keras tells about every network; its outputs lie in ``<network>/keras.npz``.
+
+    Those of ``RAW_NETWORKS`` scale by themselves.
+    """
     for name, network in networks.items():
         x = np.random.default_rng(3).standard_normal((64, *network.input_shape), dtype=np.float32)
         np.save(exported / name / "x.npy", x)
+    for name in RAW_NETWORKS:
+        (exported / name).mkdir()
+        np.save(exported / name / "x.npy", raw_values(build_raw(name)))
+        for exporter in (Keras(preprocessing="inside"), KerasH5(preprocessing="inside")):
+            exporter.write(build_raw(name), exported / name / exporter.filename, Context())
     environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", IN_KERAS, str(exported)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -72,13 +82,25 @@ def keras(exported: Path, networks: dict[str, Network]) -> dict[str, Any]:
 def test_keras_computes_what_the_network_computes(
     exported: Path, networks: dict[str, Network], keras: dict[str, Any]
 ) -> None:
-    assert set(keras) == set(networks)
+    assert set(keras) == {*networks, *RAW_NETWORKS}
     for name, network in networks.items():
         x = torch.from_numpy(np.load(exported / name / "x.npy"))
         with np.load(exported / name / "keras.npz") as outputs, torch.inference_mode():
             for batch, file in product((1, 3, 64), ("model.h5", "model.keras")):
                 found, expected = outputs[f"{file} {batch}"], network(x[:batch])
                 np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5, err_msg=f"{name}, {file}")
+
+
+@NEEDS_KERAS
+@pytest.mark.parametrize("name", RAW_NETWORKS)
+def test_keras_scales_by_itself(name: str, exported: Path, keras: dict[str, Any]) -> None:
+    expected = answer(build_raw(name))
+    with np.load(exported / name / "keras.npz") as outputs:
+        for batch, file in product((1, 3, 64), ("model.h5", "model.keras")):
+            np.testing.assert_allclose(outputs[f"{file} {batch}"], expected[:batch], rtol=1e-5, atol=1e-5, err_msg=file)
+    normalizations = 1 if name == "raw_image" else 2  # classes have no units
+    assert keras[name]["layers"][0] == "Normalization"
+    assert keras[name]["layers"].count("Normalization") == normalizations
 
 
 @NEEDS_KERAS
@@ -94,9 +116,10 @@ def test_keras_has_the_layers_of_the_spec(keras: dict[str, Any]) -> None:
 
 
 @NEEDS_KERAS
-def test_keras_trains_on(keras: dict[str, Any]) -> None:
-    for name, told in keras.items():
-        assert told["losses"][-1] < 0.9 * told["losses"][0], name
+def test_keras_trains_on(networks: dict[str, Network], keras: dict[str, Any]) -> None:
+    for name in (*networks, "raw_image"):
+        losses = keras[name]["losses"]
+        assert losses[-1] < 0.9 * losses[0], name
 
 
 def test_the_document_stands_in_the_file(exported: Path, networks: dict[str, Network]) -> None:
