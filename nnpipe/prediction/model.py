@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnpipe.errors import DataError, UsageError
 from nnpipe.exporters import every_exporter
+from nnpipe.exporters.preprocessing import in_units
 from nnpipe.models.architecture import Model
 from nnpipe.models.scaling import Scaling
 
@@ -41,7 +42,8 @@ class TrainedModel:
         """What the network says of ``raw`` (n, *input_shape), as data has it, not scaled: (n, len(names)) float32.
 
         Of classes probabilities, or margins where a hinge loss taught linear outputs; of numbers to learn the numbers
-        in the data's units; of an autoencoder the squared error of each example, summed over its scaled values.
+        in the data's units; of an autoencoder the squared error of each example, summed over its scaled values, or
+        over those in the data's units where the file scales by itself.
         """
         import numpy as np
 
@@ -50,8 +52,7 @@ class TrainedModel:
         if self.code:
             return np.asarray(np.square(outputs - x.reshape(len(x), -1)).sum(axis=1, keepdims=True))
         if not self.classes:
-            scale, offset = (np.asarray(n, np.float32) for n in (self.target_scaling.scale, self.target_scaling.offset))
-            return outputs * scale + offset
+            return in_units(self.target_scaling, outputs)
         if outputs.shape[1] == 1:  # of one unit both classes are told
             return np.concatenate([-outputs if self.last_activation == "linear" else 1 - outputs, outputs], axis=1)
         return outputs
