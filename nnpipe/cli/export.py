@@ -1,11 +1,11 @@
-"""``nnpipe export``: a trained network in a format that other programs read."""
+"""``nnpipe export``: a trained network, or pretrained layers, in a format that other programs read."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,22 +18,30 @@ def export(
     ref: Ref,
     kind: Annotated[str, typer.Option("--format", metavar="F", help="keras_h5, onnx, ...", show_default=False)],
     out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write.", show_default=False)],
+    part: Annotated[
+        Literal["whole", "encoder", "decoder"],
+        typer.Option(help="Of an autoencoder, and of pretrained layers: what gives codes, or what reads them."),
+    ] = "whole",
+    preprocessing: Annotated[
+        Literal["metadata", "inside"],
+        typer.Option(help="inside: the file reads raw values, and scales them by itself."),
+    ] = "metadata",
     store: StoreFolder = DEFAULT_STORE,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace PATH if it is there.")] = False,
 ) -> None:
-    """Write a trained network to a file in another format."""
+    """Write a trained network, or a pretrained layer and those below it, to a file in another format."""
     from nnpipe.exporters import find_exporter
-    from nnpipe.pipeline.trained import model_artifact
 
-    model = model_artifact(existing_store(store), ref)
+    opened = existing_store(store)
     check_place(out, overwrite=overwrite)
-    chosen = find_exporter(kind)
+    inside = {} if preprocessing == "metadata" else {"preprocessing": preprocessing}
+    chosen = find_exporter(kind, part=part, **inside)
 
     from nnpipe.exporters.exporter import Context
     from nnpipe.exporters.model_card import model_card
-    from nnpipe.models.network import load_network
+    from nnpipe.pipeline.trained import stored_network
 
-    network = load_network(*model.tensors("model"))
+    network = stored_network(opened, ref, part)
     # Beside its place, so that it comes there whole by renaming.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
         made = Path(beside) / chosen.filename

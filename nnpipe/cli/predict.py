@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
@@ -29,6 +29,7 @@ ModelName = Annotated[
     ),
 ]
 MOST_SHOWN = 3  # classes of a row of the table
+MOST_NUMBERS = 12  # numbers of a row of the table; csv and json have all
 
 
 def predict(
@@ -74,8 +75,8 @@ def _table(network: TrainedModel, predicted: Predicted, out: TextIO) -> None:
     """A line an example: the class and its score with the next ones, or the numbers. Columns of a block are aligned."""
     from nnpipe.cli.text import table
 
-    header = ["input", "class", "score", "then"] if network.classes else ["input", *network.names]
-    align = "<<><" if network.classes else "<" + ">" * len(network.names)
+    header = ["input", "class", "score", "then"] if network.classes else ["input", *_few(network.names)]
+    align = "<<><" if network.classes else "<" + ">" * (len(header) - 1)
     shown = False
     for names, scores in predicted:
         rows = [[name, *_cells(network, row)] for name, row in zip(names, scores, strict=True)]
@@ -83,9 +84,15 @@ def _table(network: TrainedModel, predicted: Predicted, out: TextIO) -> None:
         shown = True
 
 
+def _few(cells: Sequence[str]) -> list[str]:
+    """As many as a line has room for, and how many more there are."""
+    more = len(cells) - MOST_NUMBERS
+    return [*cells[:MOST_NUMBERS], f"and {more} more"] if more > 0 else list(cells)
+
+
 def _cells(network: TrainedModel, row: np.ndarray) -> list[str]:
     if not network.classes:
-        return [f"{value:.6g}" for value in row]
+        return _few([f"{value:.6g}" for value in row])
     first, *others = (-row).argsort(kind="stable")[:MOST_SHOWN]
     return [
         network.names[first],

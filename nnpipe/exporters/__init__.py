@@ -45,14 +45,18 @@ def exporter_of(path: Path) -> Exporter:
     return found
 
 
-def find_exporter(kind: str) -> Exporter:
-    """The exporter called ``kind``, with its default options.
+def find_exporter(kind: str, **options: str) -> Exporter:
+    """The exporter called ``kind``, with these options and its default ones.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is none of that name, or it has no such option.
     """
     every = every_exporter()
     if kind not in every:
         expected = "one of " + ", ".join(every)
         raise UsageError(f"no export format {kind!r}", expected=expected, found=kind, hint=nearest(kind, every))
-    return every[kind]
+    for option in options:
+        if option not in type(every[kind]).model_fields:
+            having = ", ".join(name for name, each in every.items() if option in type(each).model_fields)
+            raise UsageError(f"{kind} has no option {option}", expected=f"one of {having}", found=kind)
+    return type(every[kind]).model_validate({"kind": kind, **options})

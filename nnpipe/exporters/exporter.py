@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import Field
+
 from nnpipe.errors import DataError
+from nnpipe.models.parts import PartName
 from nnpipe.spec import Part
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
-    # Scaled float32 inputs (batch, *input_shape) -> outputs (batch, units).
+    # What the file reads, float32 (batch, *input_shape) -> outputs (batch, units).
     Run = Callable[[np.ndarray], np.ndarray]
 
 
@@ -41,14 +44,49 @@ class Context:
 class Exporter(Part):
     """A format that a trained network can leave in.
 
-    filename: what the file is called in the artifact.
-    loading: how it is opened elsewhere, in a line.
-    What the file computes is ``Network.forward``: of inputs that were scaled already, the scaling stands beside it.
+    filename: what a file with a whole network is called; ``file``: what it is called in the artifact.
+    loading: how ``filename`` is opened elsewhere, in a line; ``opening``: the same of ``file``.
+    What the file computes is ``Network.forward``: of inputs that were scaled already, the scaling stands beside it,
+    unless it ``reads_raw`` values. It is written from ``part_of(network, self.part)``, a network like any other.
     """
 
     kind: str
     filename: ClassVar[str]
     loading: ClassVar[str]
+    part: PartName = Field(
+        "whole", description="Of an autoencoder: the whole, or the encoder, which gives codes, or the decoder."
+    )
+
+    @property
+    def file(self) -> str:
+        """``model.onnx``, or ``encoder.onnx``; of a name that is not ``model``, ``encoder_weights.h5``."""
+        if self.part == "whole":
+            return self.filename
+        rest = self.filename.removeprefix("model")
+        return self.part + rest if rest != self.filename else f"{self.part}_{rest}"
+
+    @property
+    def opening(self) -> str:
+        """How ``file`` is opened elsewhere."""
+        return self.loading.replace(self.filename, self.file)
+
+    @property
+    def label(self) -> str:
+        """What tells the files of one network apart: ``onnx``, ``onnx encoder``."""
+        return self.kind if self.part == "whole" else f"{self.kind} {self.part}"
+
+    @property
+    def reads_raw(self) -> bool:
+        """Whether the file scales by itself, what it reads and what it gives."""
+        return False
+
+    def reads(self, network: Network, raw: np.ndarray) -> np.ndarray:
+        """What the file of ``network`` is given for ``raw`` examples, (n, *input_shape): float32, scaled if need be."""
+        return network.scaling.apply(raw)
+
+    def gives(self, network: Network, outputs: np.ndarray) -> np.ndarray:
+        """What the file of ``network`` gives where the network itself gives ``outputs``, (n, units)."""
+        return outputs
 
     @abstractmethod
     def write(self, network: Network, path: Path, context: Context) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import WeightsExporter, document
+from nnpipe.exporters.exporter import WeightsExporter
+from nnpipe.exporters.preprocessing import GraphExporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 WRITTEN_BY = "3.0.0"  # what the file claims to be written by: later versions read it alike
 
 
-class Keras(WeightsExporter):
+class Keras(GraphExporter, WeightsExporter):
     """``config.json``, ``model.weights.h5`` and ``metadata.json`` in a zip archive; the last has the document too.
 
     https://keras.io/api/models/model_saving_apis/ names the parts; what a group of weights is called is what
@@ -36,16 +37,16 @@ class Keras(WeightsExporter):
         """Write ``network`` as Keras would.
 
         Raises:
-            StageError: it has a layer that Keras has not, or gives images, whose values Keras would give in
-                another order.
+            StageError: it has a layer that Keras has not, or a scaling that Keras cannot do, or gives images, whose
+                values Keras would give in another order.
         """
         from nnpipe.exporters.archive import write_archive
         from nnpipe.exporters.keras_layers import keras_layers
         from nnpipe.exporters.keras_model import model_config
         from nnpipe.store.hdf5 import tree_bytes
 
-        layers = keras_layers(network)
-        metadata = {"keras_version": WRITTEN_BY, "nnpipe": document(network)}
+        layers = keras_layers(network, raw=self.reads_raw)
+        metadata = {"keras_version": WRITTEN_BY, "nnpipe": self.text_of(network)}
         members = {
             "metadata.json": json.dumps(metadata, sort_keys=True).encode(),
             "config.json": json.dumps(_named(model_config(network, layers)), sort_keys=True).encode(),

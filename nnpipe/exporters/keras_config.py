@@ -1,56 +1,26 @@
-"""What a Keras model says of itself, in our layers: the way back from ``keras_layers``, for Sequential models.
-
-Regularizers, initializers and constraints are left aside: they say how a network learnt, not what it computes.
-"""
+"""How Keras describes a model: its layers in order, each by its class and options, and what the first reads."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, get_args
-
-from pydantic import ValidationError
+from typing import Any
 
 from nnpipe.errors import DataError
-from nnpipe.models.activations import LEAK, ActivationName
-from nnpipe.models.architecture import Model
-from nnpipe.models.layers.layer import Shape, ShapeError, shown
-from nnpipe.models.scaling import Scaling
 
 Config = Mapping[str, Any]
 
 INPUT = "InputLayer"
-MOST_OUTPUTS = 1_000_000  # each has a name, and a file can claim any number
-# Their leaky_relu has another slope than ours.
-ACTIVATIONS = frozenset(get_args(ActivationName)) - {"leaky_relu"}
-POOLS = {"MaxPooling2D": "max_pool2d", "AveragePooling2D": "avg_pool2d"}
-GLOBAL_POOLS = {"GlobalAveragePooling2D": "global_average_pool2d", "GlobalMaxPooling2D": "global_max_pool2d"}
-DROPOUTS = {"Dropout": "bernoulli", "GaussianDropout": "gaussian"}
 
 
-class _Unknown(Exception):
-    """What a layer is or does that ours do not: ``found``, in words."""
+def described_layers(config: object) -> list[Config]:
+    """The layers of any model; empty where they are not described as layers are."""
+    inside = config.get("config") if isinstance(config, Mapping) else None
+    layers = inside.get("layers") if isinstance(inside, Mapping) else inside  # Keras 2.2 had a bare list
+    return layers if isinstance(layers, list) and all(map(_is_layer, layers)) else []
 
-    def __init__(self, found: str) -> None:
-        super().__init__(found)
-        self.found = found
 
-
-def keras_document(config: object, where: str) -> dict[str, Any]:
-    """The model document of a Sequential model of somebody else's, from what ``model.to_json()`` gives.
-
-    Outputs of a softmax, or of one logistic unit, are taken for classes, called by their numbers; others for numbers.
-
-    Raises:
-        DataError: it is no Sequential model, or has a layer that ours cannot stand for, which is named.
-    """
-    layers = sequential_layers(config, where)
-    reading = _Reading(_input_shape(config, layers, where))
-    for number, layer in enumerate(layers, start=1):
-        if layer.get("class_name") != INPUT:
-            _read_layer(reading, layer, f"{where}, layer {number}")
-    return reading.document(where)
+def _is_layer(layer: object) -> bool:
+    return isinstance(layer, Mapping) and isinstance(layer.get("config"), Mapping)
 
 
 def sequential_layers(config: object, where: str) -> list[Config]:
@@ -72,18 +42,7 @@ def sequential_layers(config: object, where: str) -> list[Config]:
     )
 
 
-def described_layers(config: object) -> list[Config]:
-    """The layers of any model; empty where they are not described as layers are."""
-    inside = config.get("config") if isinstance(config, Mapping) else None
-    layers = inside.get("layers") if isinstance(inside, Mapping) else inside  # Keras 2.2 had a bare list
-    return layers if isinstance(layers, list) and all(map(_is_layer, layers)) else []
-
-
-def _is_layer(layer: object) -> bool:
-    return isinstance(layer, Mapping) and isinstance(layer.get("config"), Mapping)
-
-
-def _input_shape(config: object, layers: Sequence[Config], where: str) -> tuple[int, ...]:
+def input_shape(config: object, layers: Sequence[Config], where: str) -> tuple[int, ...]:
     """Of one example, as Keras has it."""
     assert isinstance(config, Mapping)
     first, inside = layers[0]["config"], config["config"]
@@ -99,199 +58,3 @@ def _input_shape(config: object, layers: Sequence[Config], where: str) -> tuple[
         found=str(found),
         hint="save it after keras.Input(shape) was put before its first layer",
     )
-
-
-def _read_layer(reading: _Reading, layer: Config, where: str) -> None:
-    class_name = layer.get("class_name")
-    try:
-        reading.add(str(class_name), layer["config"])
-    except _Unknown as error:
-        raise DataError(
-            f"{class_name} cannot be read",
-            where=where,
-            expected="layers of a Sequential network that nnpipe has, too",
-            found=error.found,
-            hint="docs/importing.md tells which layers can be read",
-        ) from error
-    except (ShapeError, ValidationError, TypeError, ValueError, KeyError) as error:
-        raise DataError(f"{class_name} cannot be read", where=where, found=_told(error)) from error
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    return str(error)
-
-
-@dataclass
-class _Reading:
-    """Our layers so far. shape: of what leaves the last of them, in our order of axes."""
-
-    input: tuple[int, ...]
-    layers: list[dict[str, Any]] = field(default_factory=list)
-    scaling: Scaling = field(default_factory=Scaling)
-
-    def __post_init__(self) -> None:
-        if len(self.input) > 3:
-            raise _Unknown(f"examples of {shown(self.input)}")
-        self.input_shape = self.shape = _ours(self.input)
-
-    def add(self, class_name: str, config: Config) -> None:
-        """Read on.
-
-        Raises:
-            _Unknown: nothing of ours stands for it.
-        """
-        if config.get("data_format", "channels_last") not in ("channels_last", None):
-            raise _Unknown(f"data_format {config['data_format']}")
-        match class_name:
-            case "Dense":
-                if len(self.shape) != 1:
-                    raise _Unknown("a dense layer that reads images place by place: there is no Flatten before it")
-                self._append(kind="dense", units=config["units"], activation=_activation(config.get("activation")))
-            case "BatchNormalization":
-                self._batch_norm(config)
-            case "Flatten":
-                if len(self.shape) != 1:
-                    self._append(kind="flatten")
-            case "Reshape":
-                self._reshape(config["target_shape"])
-            case "Rescaling":
-                self._rescale(config)
-            case _:
-                self._append(**_layer(class_name, config))
-
-    def _append(self, **layer: Any) -> None:
-        found = Model.model_validate({"layers": [layer]}).layers[0]
-        self.shape = found.output_shape(self.shape)
-        self.layers.append(layer)
-
-    def _batch_norm(self, config: Config) -> None:
-        axis = config.get("axis", -1)
-        axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
-        if axis not in (-1, len(self.shape)):
-            raise _Unknown(f"axis {axis}")
-        self._append(kind="batch_norm", momentum=config["momentum"], epsilon=config["epsilon"])
-
-    def _reshape(self, target: Sequence[int]) -> None:
-        sizes, there = list(target), math.prod(self.shape)
-        if -1 in sizes:
-            sizes[sizes.index(-1)] = there // max(1, math.prod(size for size in sizes if size != -1))
-        shape = _ours(sizes)
-        if len(sizes) > 3 or math.prod(shape) != there:
-            raise _Unknown(f"shape {shown(tuple(target))} for {there} values")
-        if shape == self.shape:
-            return
-        if (len(shape) == 3 and shape[0] > 1) or (len(self.shape) == 3 and self.shape[0] > 1 and len(shape) > 1):
-            raise _Unknown("another order of the values: several channels are taken apart or put together")
-        self._append(**({"kind": "flatten"} if len(shape) == 1 else {"kind": "reshape", "shape": shape}))
-
-    def _rescale(self, config: Config) -> None:
-        if self.layers or self.scaling != Scaling():
-            raise _Unknown("a Rescaling that is not the first layer")
-        scale, offset = config["scale"], config.get("offset", 0.0)
-        if not all(isinstance(number, int | float) for number in (scale, offset)) or scale == 0:
-            raise _Unknown("a scale for each value")
-        # x * scale + offset, in our words: (x - ours) / (1 / scale).
-        self.scaling = Scaling(offset=-offset / scale + 0.0, scale=1 / scale)
-
-    def document(self, where: str) -> dict[str, Any]:
-        """The whole, once all layers were read."""
-        if not self.layers or len(self.shape) != 1 or self.shape[0] > MOST_OUTPUTS:
-            raise DataError(
-                "the network gives no vector of answers",
-                where=where,
-                expected=f"a layer of at most {MOST_OUTPUTS:,} units at the end",
-                found=f"examples of {shown(self.shape)}" if self.layers else "no layers",
-            )
-        model = Model.model_validate({"layers": self.layers})
-        classes = _classes(model, self.shape[0])
-        document = {
-            "architecture": model.model_dump(mode="json"),
-            "input_shape": list(self.input_shape),
-            "scaling": self.scaling.model_dump(mode="json"),
-            "class_names": [str(number) for number in range(classes)],
-        }
-        if not classes:
-            names = [f"output_{number}" for number in range(self.shape[0])]
-            document |= {"target_names": names, "target_scaling": Scaling().model_dump(mode="json")}
-        return document
-
-
-def _classes(model: Model, outputs: int) -> int:
-    last = model.layers[-1]
-    activation = getattr(last, "activation", "linear")
-    if outputs == 1:
-        return 2 if activation == "sigmoid" else 0
-    return outputs if activation == "softmax" else 0
-
-
-def _ours(shape: Sequence[int]) -> Shape:
-    """(rows, columns, channels) as (channels, rows, columns); (rows, columns) as an image of one channel."""
-    return (shape[2], shape[0], shape[1]) if len(shape) == 3 else (1, *shape) if len(shape) == 2 else tuple(shape)
-
-
-def _layer(class_name: str, config: Config) -> dict[str, Any]:
-    """What a layer is that is the same wherever it stands."""
-    match class_name:
-        case "Conv2D":
-            return _convolution(config)
-        case "MaxPooling2D" | "AveragePooling2D":
-            _only(config, padding="valid")
-            size = config["pool_size"]
-            return {"kind": POOLS[class_name], "size": size, "stride": config.get("strides") or size}
-        case "GlobalAveragePooling2D" | "GlobalMaxPooling2D":
-            _only(config, keepdims=False)
-            return {"kind": GLOBAL_POOLS[class_name]}
-        case "Dropout" | "GaussianDropout":
-            _only(config, noise_shape=None)
-            return {"kind": "dropout", "rate": config["rate"], "noise": DROPOUTS[class_name]}
-    return {"kind": "activation", "activation": _activation_layer(class_name, config)}
-
-
-def _convolution(config: Config) -> dict[str, Any]:
-    return {
-        "kind": "conv2d",
-        "filters": config["filters"],
-        "kernel": config["kernel_size"],
-        "stride": config.get("strides", 1),
-        "padding": config.get("padding", "valid"),
-        "dilation": config.get("dilation_rate", 1),
-        "groups": config.get("groups", 1),
-        "activation": _activation(config.get("activation")),
-    }
-
-
-def _activation(name: object) -> str:
-    name = "linear" if name is None else name
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise _Unknown(f"activation {name}")
-    return name
-
-
-def _activation_layer(class_name: str, config: Config) -> str:
-    match class_name:
-        case "Activation":
-            return _activation(config.get("activation"))
-        case "ReLU":
-            _only(config, max_value=None, negative_slope=0, threshold=0)
-            return "relu"
-        case "LeakyReLU":
-            slope = config.get("negative_slope", config.get("alpha"))
-            if not isinstance(slope, int | float) or not math.isclose(slope, LEAK, rel_tol=1e-6):
-                raise _Unknown(f"a slope of {slope}, not {LEAK}")
-            return "leaky_relu"
-        case "ELU":
-            _only(config, alpha=1)
-            return "elu"
-        case "Softmax":
-            _only(config, axis=-1)
-            return "softmax"
-    raise _Unknown("a layer that nnpipe does not have")
-
-
-def _only(config: Config, **options: object) -> None:
-    """Refuse options that ours do not have another value of."""
-    for name, value in options.items():
-        if config.get(name, value) != value:
-            raise _Unknown(f"{name} {config[name]}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import WeightsExporter, document
+from nnpipe.exporters.exporter import WeightsExporter
+from nnpipe.exporters.preprocessing import GraphExporter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 WRITTEN_BY = {"keras_version": "3.0.0", "backend": "torch"}
 
 
-class KerasH5(WeightsExporter):
+class KerasH5(GraphExporter, WeightsExporter):
     """A Sequential model in Keras's HDF5 format, or a Functional one; the document in the root attribute ``nnpipe``."""
 
     kind: Literal["keras_h5"] = "keras_h5"
@@ -31,8 +32,8 @@ class KerasH5(WeightsExporter):
         """Write ``network`` as Keras would.
 
         Raises:
-            StageError: it has a layer that Keras has not, or gives images, whose values Keras would give in
-                another order.
+            StageError: it has a layer that Keras has not, or a scaling that Keras cannot do, or gives images, whose
+                values Keras would give in another order.
         """
         import numpy as np
 
@@ -40,13 +41,13 @@ class KerasH5(WeightsExporter):
         from nnpipe.exporters.keras_model import model_config
         from nnpipe.store.hdf5 import Group, write_tree
 
-        layers = keras_layers(network)
+        layers = keras_layers(network, raw=self.reads_raw)
         saved = {
             layer.name: Group({"weight_names": np.array([*layer.weights], "S")}, layer.weights) for layer in layers
         }
         names = np.array([layer.name for layer in layers], "S")
         config = json.dumps(model_config(network, layers), sort_keys=True)
-        attributes = {**WRITTEN_BY, "model_config": config, "nnpipe": document(network)}
+        attributes = {**WRITTEN_BY, "model_config": config, "nnpipe": self.text_of(network)}
         groups = {"model_weights": Group({**WRITTEN_BY, "layer_names": names}, groups=saved)}
         write_tree(path, Group(attributes, groups=groups))
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from nnpipe.errors import StageError
 from nnpipe.exporters.exporter import weights
+from nnpipe.exporters.keras_normalization import normalization
+from nnpipe.exporters.preprocessing import input_scaling, output_scaling
 from nnpipe.models.activations import LEAK
 from nnpipe.models.layers.activation import ActivationLayer
 from nnpipe.models.layers.avg_pool2d import AvgPool2d
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from nnpipe.models.activations import ActivationName
     from nnpipe.models.layers.layer import Layer, Shape
     from nnpipe.models.network import Network
+    from nnpipe.models.scaling import Scaling
 
 INPUT = "input"
 CHANNELS_LAST = {"data_format": "channels_last"}
@@ -49,15 +52,20 @@ class KerasLayer:
     reads: tuple[str, ...]
 
 
-def keras_layers(network: Network, tensors: Mapping[str, np.ndarray] | None = None) -> list[KerasLayer]:
+def keras_layers(
+    network: Network, tensors: Mapping[str, np.ndarray] | None = None, *, raw: bool = False
+) -> list[KerasLayer]:
     """The layers that ``network`` becomes, from the first; the last gives its outputs.
 
     tensors: what to put into their order in place of its weights, of the same shapes.
+    raw: the first reads raw values, and the last gives the data's units.
 
     Raises:
-        StageError: Keras has no such layer, or would give the values of an image in another order.
+        StageError: Keras has no such layer, cannot scale so, or would give the values of an image in another order.
     """
     translation = _Translation(weights(network) if tensors is None else tensors, network.input_shape)
+    if raw and (scaling := input_scaling(network)):
+        translation.scale("scaling", scaling)
     first = network.architecture.first_shape(network.input_shape)
     if first != network.input_shape:  # a dense layer that reads images as they come
         translation.flatten("flatten_input")
@@ -70,6 +78,8 @@ def keras_layers(network: Network, tensors: Mapping[str, np.ndarray] | None = No
             found=f"{network.architecture.layers[-1].kind}",
             hint="other formats keep the order of the values: onnx, torch_export, safetensors, weights_h5",
         )
+    if raw and (units := output_scaling(network)):
+        translation.scale("units", units, invert=True)
     return translation.layers
 
 
@@ -114,6 +124,10 @@ class _Translation:
                 class_name, config = _weightless(layer)
                 self._append(class_name, name, config)
         self.shape = after
+
+    def scale(self, name: str, scaling: Scaling, *, invert: bool = False) -> None:
+        """Append a Normalization: of raw values, or ``invert`` back into the data's units."""
+        self._append("Normalization", name, normalization(scaling, invert=invert))
 
     def flatten(self, name: str) -> None:
         """Append a Flatten; of images the order of values is Keras's from here on."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnpipe.errors import DataError
 from nnpipe.exporters.exporter import read_document
-from nnpipe.exporters.keras_config import keras_document
+from nnpipe.exporters.keras_document import keras_document
 from nnpipe.models.architecture import Model
 
 if TYPE_CHECKING:

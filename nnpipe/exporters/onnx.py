@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnpipe.errors import DataError
-from nnpipe.exporters.exporter import Exporter, read_document
+from nnpipe.exporters.exporter import read_document
+from nnpipe.exporters.preprocessing import GraphExporter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from nnpipe.models.network import Network
 
 
-class Onnx(Exporter):
+class Onnx(GraphExporter):
     """``input`` (batch, *input_shape) to ``output`` (batch, units).
 
     The parts of the document, each as JSON, are entries of ``metadata_props``: architecture, class_names,
-    input_shape, scaling.
+    input_shape, scaling and so on.
     """
 
     kind: Literal["onnx"] = "onnx"
@@ -34,11 +35,10 @@ class Onnx(Exporter):
         import torch
 
         from nnpipe.exporters.trace import BATCH, trace
-        from nnpipe.models.network import save_document
         from nnpipe.store.canonical import canonical_json
 
         program = torch.onnx.export(
-            trace(network),
+            trace(network, raw=self.reads_raw),
             dynamo=True,
             input_names=["input"],
             output_names=["output"],
@@ -50,7 +50,7 @@ class Onnx(Exporter):
         model = program.model_proto
         for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
             part.ClearField("metadata_props")  # notes of the exporter about its own work
-        for key, value in sorted(save_document(network).items()):
+        for key, value in sorted(self.document_of(network).items()):
             model.metadata_props.add(key=key, value=canonical_json(value).decode())
         path.write_bytes(model.SerializeToString(deterministic=True))
 

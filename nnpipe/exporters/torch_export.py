@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnpipe.errors import DataError
-from nnpipe.exporters.exporter import Exporter, computed_by, document
+from nnpipe.exporters.exporter import computed_by
+from nnpipe.exporters.preprocessing import GraphExporter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from nnpipe.models.network import Network
 
 
-class TorchExport(Exporter):
+class TorchExport(GraphExporter):
     """Operators and weights in one archive; the document is its extra file ``nnpipe.json``."""
 
     kind: Literal["torch_export"] = "torch_export"
@@ -32,7 +33,9 @@ class TorchExport(Exporter):
 
         # Through memory: a file's name would be written into it.
         buffer = BytesIO()
-        torch.export.save(trace(network), buffer, extra_files={"nnpipe.json": document(network)})
+        torch.export.save(
+            trace(network, raw=self.reads_raw), buffer, extra_files={"nnpipe.json": self.text_of(network)}
+        )
         path.write_bytes(buffer.getvalue())
 
     def load(self, path: Path, architecture: Model | None = None) -> Run | None:

@@ -19,6 +19,7 @@ from nnpipe.exporters import AnyExporter
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError, shown
 from nnpipe.models.unrolling import Unroll
+from nnpipe.pipeline.exports import check_exports
 from nnpipe.pipeline.first_weights import check_first_weights
 from nnpipe.pipeline.imported import with_the_files_layers
 from nnpipe.plots import AnyPicture
@@ -83,6 +84,7 @@ class Spec(Part):
             self.pretrain.check(self.model, description.classes)
             self._check_scaling(self.pretrain)
         check_first_weights(self)
+        check_exports(self)
         if self.probe and description.classes == 0:
             raise problem(
                 "probes tell classes, and the data's answers are numbers",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from nnpipe.errors import DataError, UsageError
 from nnpipe.exporters import exporter_of
+from nnpipe.exporters.exporter import WeightsExporter
+from nnpipe.exporters.preprocessing import in_units
 from nnpipe.models.architecture import Model
 from nnpipe.models.scaling import Scaling
 
@@ -26,6 +28,7 @@ class TrainedModel:
     classes: whether they are classes.
     last_activation: what the outputs went through.
     code: whether it is an autoencoder.
+    reads_raw: whether ``run`` scales by itself, what it reads and what it gives.
     """
 
     input_shape: tuple[int, ...]
@@ -35,6 +38,7 @@ class TrainedModel:
     target_scaling: Scaling
     last_activation: str
     code: bool
+    reads_raw: bool
     run: Run
 
     def predict(self, raw: np.ndarray) -> np.ndarray:
@@ -46,12 +50,13 @@ class TrainedModel:
         import numpy as np
 
         x = np.ascontiguousarray(self.scaling.apply(raw), np.float32)
-        outputs = self.run(x)
+        outputs = self.run(np.ascontiguousarray(raw, np.float32) if self.reads_raw else x)
         if self.code:
+            if self.reads_raw:
+                outputs = self.scaling.apply(outputs.reshape(x.shape)).reshape(outputs.shape)
             return np.asarray(np.square(outputs - x.reshape(len(x), -1)).sum(axis=1, keepdims=True))
         if not self.classes:
-            scale, offset = (np.asarray(n, np.float32) for n in (self.target_scaling.scale, self.target_scaling.offset))
-            return outputs * scale + offset
+            return outputs if self.reads_raw else in_units(self.target_scaling, outputs)
         if outputs.shape[1] == 1:  # of one unit both classes are told
             return np.concatenate([-outputs if self.last_activation == "linear" else 1 - outputs, outputs], axis=1)
         return outputs
@@ -88,10 +93,12 @@ def open_model(path: Path, architecture: Model | None = None) -> TrainedModel:
             where=str(path),
             hint="onnx, safetensors and weights_h5 files hold the same network and can be asked",
         )
-    return _model(about, run, path)
+    # What is read back from a file of weights is our network, which never scales.
+    reads_raw = about.get("preprocessing") == "inside" and not isinstance(exporter, WeightsExporter)
+    return _model(about, run, path, reads_raw)
 
 
-def _model(about: Mapping[str, Any], run: Run, path: Path) -> TrainedModel:
+def _model(about: Mapping[str, Any], run: Run, path: Path, reads_raw: bool) -> TrainedModel:
     try:
         architecture = Model.model_validate(about["architecture"])
         code = about.get("code") is not None
@@ -104,6 +111,7 @@ def _model(about: Mapping[str, Any], run: Run, path: Path) -> TrainedModel:
             target_scaling=Scaling.model_validate(about.get("target_scaling", {})),
             last_activation=architecture.last_activation,
             code=code,
+            reads_raw=reads_raw,
             run=run,
         )
     except (ValueError, TypeError, KeyError) as error:

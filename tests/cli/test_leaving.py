@@ -4,8 +4,10 @@ import webbrowser
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from safetensors.numpy import load_file
+from sklearn.datasets import load_digits
 
 
 def test_an_export_holds_the_trained_weights(nnpipe, copied):
@@ -44,6 +46,82 @@ def test_what_is_no_network_cannot_be_exported(nnpipe, copied):
     answer = nnpipe("export", data[:12], "--format", "onnx", "--out", "a.onnx")
     assert answer.status == 2
     assert "an artifact of ingest" in answer.err
+
+
+STACK = """\
+version: 1
+name: stack
+data: {source: digits}
+model:
+  layers:
+    - {kind: dense, units: 20, activation: sigmoid}
+    - {kind: dense, units: 5, activation: sigmoid}
+    - {kind: dense, units: 10, activation: softmax}
+pretrain: {method: rbm, epochs: 1}
+train: {optimizer: adam, epochs: 1}
+"""
+
+
+@pytest.fixture
+def pretrained(nnpipe, tmp_path, monkeypatch):
+    """A folder with a store in which two layers were pretrained, as the current directory; the id of the second."""
+    monkeypatch.chdir(tmp_path)
+    Path("stack.yaml").write_text(STACK)
+    answer = nnpipe("run", "stack.yaml", "--until", "pretrain/2", "--engine", "local", "--quiet", "--json")
+    np.save("some.npy", load_digits().images[:4].astype(np.float32))
+    return answer.json["stages"][-1]["artifact"][:12]
+
+
+def test_pretrained_layers_leave_as_an_encoder_and_a_decoder_that_are_asked(nnpipe, pretrained):
+    for part in ("encoder", "decoder", "whole"):
+        answer = nnpipe("export", pretrained, "--format", "onnx", "--part", part, "--out", f"{part}.onnx")
+        assert (answer.status, answer.out) == (0, f"{part}.onnx\n"), answer.err
+    lines = nnpipe("predict", "encoder.onnx", "some.npy", "--format", "csv").out.splitlines()
+    assert lines[0] == "input,code_0,code_1,code_2,code_3,code_4"
+    codes = np.array([[float(word) for word in line.split(",")[1:]] for line in lines[1:]], np.float32)
+    np.save("codes.npy", codes)
+    lines = nnpipe("predict", "decoder.onnx", "codes.npy", "--format", "csv").out.splitlines()
+    assert lines[0].split(",")[1:4] == ["pixel_0_0", "pixel_0_1", "pixel_0_2"]
+    pixels = np.array([[float(word) for word in line.split(",")[1:]] for line in lines[1:]])
+    errors = np.square((pixels - np.load("some.npy").reshape(4, 64)) / 16).sum(axis=1)  # of values from 0 to 1
+    told = nnpipe("predict", "whole.onnx", "some.npy", "--format", "csv").out.splitlines()
+    assert told[0] == "input,squared_error"
+    np.testing.assert_allclose([float(line.split(",")[1]) for line in told[1:]], errors, rtol=1e-5)
+
+
+def test_a_table_shows_the_first_of_many_numbers_and_says_how_many_more_there_are(nnpipe, pretrained):
+    nnpipe("export", pretrained, "--format", "safetensors", "--part", "decoder", "--out", "decoder.safetensors")
+    np.save("codes.npy", np.full((2, 5), 0.5, np.float32))
+    header, *rows = nnpipe("predict", "decoder.safetensors", "codes.npy").out.splitlines()
+    assert header.split()[1:-3] == [f"pixel_{place // 8}_{place % 8}" for place in range(12)]
+    assert {tuple(row.split()[-3:]) for row in (header, *rows)} == {("and", "52", "more")}
+    assert [len(row.split()) for row in rows] == [1 + 12 + 3] * 2
+
+
+def test_a_file_that_reads_raw_values_gives_the_same_answers(nnpipe, pretrained):
+    raw, told = np.load("some.npy"), []
+    for options, read in ((), raw / 16), (("--preprocessing", "inside"), raw):
+        words = ("--format", "onnx", "--part", "encoder", *options, "--out", "a.onnx", "--overwrite")
+        assert nnpipe("export", pretrained, *words).status == 0
+        told.append(nnpipe("predict", "a.onnx", "some.npy").out)
+        session = onnxruntime.InferenceSession("a.onnx")
+        told.append(session.run(None, {"input": read.reshape(4, 1, 8, 8)})[0])
+    assert told[0] == told[2]
+    np.testing.assert_allclose(told[1], told[3], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--format", "onnx", "--part", "encoder"], "this network has no encoder"),
+        (["--format", "safetensors", "--preprocessing", "inside"], "safetensors has no option preprocessing"),
+    ],
+)
+def test_what_a_network_or_a_format_has_not_is_a_usage_error(nnpipe, copied, options, told):
+    answer = nnpipe("export", "tiny", *options, "--out", "a.file")
+    assert answer.status == 2
+    assert told in answer.err
+    assert not Path("a.file").exists()
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny/latest", "the run", "the data"])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnpipe.exporters import every_exporter
+from nnpipe.exporters import every_exporter, find_exporter
 from nnpipe.exporters.exporter import Context
 from nnpipe.exporters.model_card import model_card
 from nnpipe.models.architecture import Model
@@ -145,6 +145,67 @@ def build(name: str) -> Network:
     return network.eval()
 
 
+# Networks whose files can scale by themselves: an image, features each with numbers of its own, an autoencoder.
+RAW_NETWORKS: dict[str, tuple[tuple[int, ...], list[Any], dict[str, Any]]] = {
+    "raw_image": (
+        (2, 6, 5),
+        [
+            {"kind": "conv2d", "filters": 3, "kernel": 3, "activation": "tanh"},
+            {"kind": "flatten"},
+            {"kind": "dense", "units": 3, "activation": "softmax"},
+        ],
+        {"scaling": Scaling(offset=10.0, scale=245.0, range=(10.0, 255.0)), "class_names": ["a", "b", "c"]},
+    ),
+    "raw_features": (
+        (4,),
+        [{"kind": "dense", "units": 9, "activation": "tanh"}, {"kind": "dense", "units": 2}],
+        {
+            "scaling": Scaling(offset=(0.0, -5.0, 300.0, 2.0), scale=(1.0, 0.02, 40.0, 3.0)),
+            "class_names": [],
+            "target_names": ["height", "weight"],
+            "target_scaling": Scaling(offset=(170.0, -3.0), scale=(9.0, 0.25)),
+        },
+    ),
+    "raw_autoencoder": (
+        (1, 3, 4),
+        [{"kind": "dense", "units": 2}, {"kind": "dense", "units": 12, "activation": "sigmoid"}],
+        {"scaling": Scaling(offset=-2.0, scale=16.0), "class_names": [], "code": 0},
+    ),
+}
+
+
+def build_raw(name: str) -> Network:
+    """The network called ``name``, its weights drawn."""
+    shape, layers, options = RAW_NETWORKS[name]
+    draws = torch.Generator().manual_seed(11)
+    network = Network(Model.model_validate({"layers": layers}), shape, generator=draws, **options)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(generator=draws)
+    return network.eval()
+
+
+def raw_values(network: Network) -> np.ndarray:
+    """64 examples as data could have them."""
+    scaling, draws = network.scaling, np.random.default_rng(5)
+    drawn = draws.uniform(-1, 1, (64, *network.input_shape)) * np.asarray(scaling.scale) + np.asarray(scaling.offset)
+    return drawn.astype(np.float32)
+
+
+def answer(network: Network) -> np.ndarray:
+    """What ``network`` says of ``raw_values``, in the data's units; scaled in float64, both ways."""
+    (offset, scale), raw = _numbers(network.scaling), raw_values(network).astype(np.float64)
+    x = torch.from_numpy(((raw - offset) / scale).astype(np.float32))
+    with torch.inference_mode():
+        outputs = network(x).numpy().astype(np.float64)
+    offset, scale = _numbers(network.scaling if network.code is not None else network.target_scaling)
+    return np.asarray(outputs * scale + offset)
+
+
+def _numbers(scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    return np.asarray(scaling.offset, np.float64), np.asarray(scaling.scale, np.float64)
+
+
 def context_of(network: Network) -> Context:
     """What a file of ``network`` is given beside it: its card, and 40 inputs to calibrate by."""
     x = np.random.default_rng(0).standard_normal((40, *network.input_shape), dtype=np.float32)
@@ -228,10 +289,18 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def keras(exported: Path, networks: dict[str, Network], foreign: Path) -> dict[str, Any]:
-    """What Keras tells about every network; its outputs lie in ``<network>/keras.npz``."""
+    """What Keras tells about every network; its outputs lie in ``<network>/keras.npz``.
+
+    Those of ``RAW_NETWORKS`` scale by themselves.
+    """
     for name, network in networks.items():
         x = np.random.default_rng(3).standard_normal((64, *network.input_shape), dtype=np.float32)
         np.save(exported / name / "x.npy", x)
+    for name in RAW_NETWORKS:
+        (exported / name).mkdir()
+        np.save(exported / name / "x.npy", raw_values(build_raw(name)))
+        for exporter in (find_exporter(kind, preprocessing="inside") for kind in ("keras", "keras_h5")):
+            exporter.write(build_raw(name), exported / name / exporter.filename, Context())
     environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", IN_KERAS, str(exported), str(foreign)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -27,6 +27,8 @@ from nnpipe.models.scaling import Scaling
 from nnpipe.prediction.model import open_model
 from nnpipe.store.hdf5 import Group, write_tree
 
+from .conftest import RAW_NETWORKS, answer, build_raw
+
 FUNCTIONAL = ("every_layer", "reshapes")  # networks with a way round layers are no Sequential models
 FILES = pytest.mark.parametrize("ending", ["h5", "keras"])
 NEEDS_KERAS = pytest.mark.skipif(find_spec("keras") is None, reason="Keras is not installed")
@@ -36,13 +38,25 @@ NEEDS_KERAS = pytest.mark.skipif(find_spec("keras") is None, reason="Keras is no
 def test_keras_computes_what_the_network_computes(
     exported: Path, networks: dict[str, Network], keras: dict[str, Any]
 ) -> None:
-    assert set(keras) == set(networks)
+    assert set(keras) == {*networks, *RAW_NETWORKS}
     for name, network in networks.items():
         x = torch.from_numpy(np.load(exported / name / "x.npy"))
         with np.load(exported / name / "keras.npz") as outputs, torch.inference_mode():
             for batch, file in product((1, 3, 64), ("model.h5", "model.keras")):
                 found, expected = outputs[f"{file} {batch}"], network(x[:batch])
                 np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5, err_msg=f"{name}, {file}")
+
+
+@NEEDS_KERAS
+@pytest.mark.parametrize("name", RAW_NETWORKS)
+def test_keras_scales_by_itself(name: str, exported: Path, keras: dict[str, Any]) -> None:
+    expected = answer(build_raw(name))
+    with np.load(exported / name / "keras.npz") as outputs:
+        for batch, file in product((1, 3, 64), ("model.h5", "model.keras")):
+            np.testing.assert_allclose(outputs[f"{file} {batch}"], expected[:batch], rtol=1e-5, atol=1e-5, err_msg=file)
+    normalizations = 1 if name == "raw_image" else 2  # classes have no units
+    assert keras[name]["layers"][0] == "Normalization"
+    assert keras[name]["layers"].count("Normalization") == normalizations
 
 
 @NEEDS_KERAS
@@ -58,9 +72,10 @@ def test_keras_has_the_layers_of_the_spec(keras: dict[str, Any]) -> None:
 
 
 @NEEDS_KERAS
-def test_keras_trains_on(keras: dict[str, Any]) -> None:
-    for name, told in keras.items():
-        assert told["losses"][-1] < 0.9 * told["losses"][0], name
+def test_keras_trains_on(networks: dict[str, Network], keras: dict[str, Any]) -> None:
+    for name in (*networks, "raw_image"):
+        losses = keras[name]["losses"]
+        assert losses[-1] < 0.9 * losses[0], name
 
 
 def test_the_document_stands_in_the_file(exported: Path, networks: dict[str, Network]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nnpipe.errors import DataError
-from nnpipe.exporters.keras_config import keras_document
+from nnpipe.exporters.keras_document import keras_document
 from nnpipe.prediction.model import open_model
 from nnpipe.store.hdf5 import Group, write_tree
 
@@ -44,6 +44,8 @@ DENSE: tuple[str, dict[str, Any]] = ("Dense", {"units": 2, "activation": "softma
         ([("BatchNormalization", {"axis": 1, "momentum": 0.9, "epsilon": 0.1})], "axis 1"),
         ([("Rescaling", {"scale": [1, 2, 3]})], "a scale for each value"),
         ([FLATTEN, ("Rescaling", {"scale": 2})], "not the first layer"),
+        ([("Normalization", {"mean": None, "variance": None})], "not told with the layers"),
+        ([("Normalization", {"mean": 1, "variance": 4, "invert": True})], "invert True"),
         ([("Reshape", {"target_shape": [4, 16, 3]})], "another order of the values"),
         ([("Reshape", {"target_shape": [4, -1, -1]})], "Reshape cannot be read"),
         ([("Dense", {"units": -1})], "Dense cannot be read"),

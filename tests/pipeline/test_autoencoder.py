@@ -17,6 +17,7 @@ from nnpipe.pipeline.plan import make_plan
 from nnpipe.pipeline.run import Run
 from nnpipe.pipeline.runtime import Runtime
 from nnpipe.pipeline.spec import Spec, check_spec
+from nnpipe.prediction.model import open_model
 from nnpipe.spec.document import Document
 from nnpipe.store.store import Store
 
@@ -120,6 +121,33 @@ def test_every_format_holds_the_whole_autoencoder(done: tuple[Store, Run]) -> No
     formats = first.artifact("export").summary["formats"]
     assert set(formats) == {"safetensors", "onnx", "torch_export", "keras_h5"}
     assert formats["onnx"]["verified"]
+
+
+def test_its_halves_leave_beside_it_and_are_asked_for_codes_and_pixels(done: tuple[Store, Run]) -> None:
+    store, first = done
+    halves = "export=[onnx, {kind: onnx, part: encoder}, {kind: onnx, part: decoder, preprocessing: inside}]"
+    made = run(store, halves)
+    assert computed(made) == ["export", "report"]
+    files = made.artifact("export")
+    assert [(each["part"], each["file"], each["verified"]) for each in files.json("exports")] == [
+        ("whole", "model.onnx", True),
+        ("encoder", "encoder.onnx", True),
+        ("decoder", "decoder.onnx", True),
+    ]
+    assert set(files.summary["formats"]) == {"onnx", "onnx encoder", "onnx decoder"}
+    with closing(made.artifact("ingest").arrays("data")) as data:
+        raw = data.rows("X_test", 0, data.shape("X_test")[0])
+    with closing(first.artifact("evaluate").arrays("predictions")) as kept:
+        codes, given_back = (kept.rows(name, 0, len(raw)) for name in ("codes", "reconstructions"))
+    encoder, decoder = (open_model(Path(files.path(name))) for name in ("encoder.onnx", "decoder.onnx"))
+    np.testing.assert_allclose(encoder.predict(raw), codes, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(decoder.predict(codes), given_back, rtol=0, atol=1e-3)
+    assert encoder.names == ("code_0", "code_1", "code_2", "code_3", "code_4", "code_5")
+    assert decoder.names[-1] == "pixel_7_7"
+    report = " ".join(Path(made.report or "").read_text().split())
+    assert '<th scope="row" class="word">onnx, encoder</th><td>encoder.onnx</td>' in report
+    assert "decoder.onnx reads raw values, and gives numbers in the data's units. The others read scaled" in report
+    assert "A decoder reads codes as the encoder gives them." in report
 
 
 def test_another_loss_computes_only_what_follows_training(done: tuple[Store, Run]) -> None:

@@ -62,6 +62,22 @@ def test_augmentation_of_what_is_no_picture_is_placed() -> None:
     assert "found     examples of 2 features" in said
 
 
+def test_a_half_of_what_is_no_autoencoder_is_placed() -> None:
+    said = problem(spec(DENSE) + "export:\n  - onnx\n  - {kind: keras, part: encoder}\n")
+    assert said.startswith("a.yaml:10:25: export.1.part: only an autoencoder has a part called encoder")
+    assert "model.unroll: true" in said
+
+
+def test_two_exports_that_would_be_one_file_are_placed() -> None:
+    said = problem(spec(DENSE) + "export: [onnx, onnx, {kind: onnx, preprocessing: inside}]\n")
+    assert said.startswith("a.yaml:8:22: export.2: two exports would be one file, model.onnx")
+
+
+def test_weights_alone_do_not_scale() -> None:
+    said = problem(spec(DENSE) + "export: [{kind: safetensors, preprocessing: inside}]\n")
+    assert "export.0.preprocessing: unknown key 'preprocessing'" in said
+
+
 def test_a_kernel_larger_than_its_input_is_placed() -> None:
     said = problem(spec("    - {kind: conv2d, filters: 4, kernel: 9}\n    - flatten\n" + DENSE))
     assert said.startswith("a.yaml:6:7: model.layers.0")

@@ -173,6 +173,8 @@ def _exports(work: Work) -> None:
     listed = [
         {
             "kind": "onnx",
+            "part": "whole",
+            "preprocessing": "metadata",
             "file": "model.onnx",
             "loading": 'onnxruntime.InferenceSession("model.onnx")',
             "bytes": 1749928,
@@ -181,6 +183,8 @@ def _exports(work: Work) -> None:
         },
         {
             "kind": "of_tomorrow",
+            "part": "whole",
+            "preprocessing": "metadata",
             "file": "model.new",
             "loading": "tomorrow.open()",
             "bytes": 12,
