@@ -11,8 +11,10 @@ from nnpipe.errors import DataError
 from nnpipe.exporters.exporter import Exporter, document, read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    import numpy as np
 
     from nnpipe.exporters.exporter import Context, Run
     from nnpipe.exporters.keras_layers import KerasLayer
@@ -58,6 +60,18 @@ class Keras(Exporter):
     def load(self, path: Path, architecture: Model | None = None) -> Run | None:
         """None: Keras takes seconds to start and is configured once for a whole process, which is not ours alone."""
         return None
+
+    def outputs(
+        self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None
+    ) -> list[np.ndarray] | None:
+        from nnpipe.exporters.keras_runtime import keras_outputs
+
+        return keras_outputs(path, batches)
+
+    def example(self, file: str) -> str:
+        from nnpipe.exporters.keras_runtime import keras_example
+
+        return keras_example(file)
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.exporters.archive import read_member

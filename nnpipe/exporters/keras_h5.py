@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from nnpipe.exporters.exporter import Exporter, document, read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    import numpy as np
 
     from nnpipe.exporters.exporter import Context, Run
     from nnpipe.models.architecture import Model
@@ -52,6 +54,18 @@ class KerasH5(Exporter):
     def load(self, path: Path, architecture: Model | None = None) -> Run | None:
         """None: Keras takes seconds to start and is configured once for a whole process, which is not ours alone."""
         return None
+
+    def outputs(
+        self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None
+    ) -> list[np.ndarray] | None:
+        from nnpipe.exporters.keras_runtime import keras_outputs
+
+        return keras_outputs(path, batches)
+
+    def example(self, file: str) -> str:
+        from nnpipe.exporters.keras_runtime import keras_example
+
+        return keras_example(file)
 
     def recognises(self, path: Path) -> bool:
         from nnpipe.store.hdf5 import read_attributes

@@ -45,6 +45,9 @@ for folder in sorted(path for path in Path(sys.argv[1]).iterdir() if (path / "x.
     for file in ("model.h5", "model.keras"):
         model = keras.models.load_model(folder / file)
         outputs |= {f"{file} {batch}": model.predict_on_batch(x[:batch]) for batch in (1, 3, 64)}
+        names = {"np": np, "x": np.load(folder / "x.npy")}
+        exec((folder / f"{file}.py").read_text(), names)
+        outputs[f"{file} example"] = names["outputs"]
     np.savez(folder / "keras.npz", **outputs)
     model.compile(optimizer=keras.optimizers.Adam(0.02), loss="mean_squared_error")
     labels = np.eye(max(2, model.output_shape[1]), dtype="float32")[np.arange(64) % 2][:, : model.output_shape[1]]
@@ -60,6 +63,9 @@ def keras(exported: Path, networks: dict[str, Network]) -> dict[str, Any]:
     for name, network in networks.items():
         x = np.random.default_rng(3).standard_normal((64, *network.input_shape), dtype=np.float32)
         np.save(exported / name / "x.npy", x)
+        for format_ in (Keras(), KerasH5()):
+            file = exported / name / format_.filename
+            file.with_name(f"{file.name}.py").write_text(format_.example(str(file)))
     environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", IN_KERAS, str(exported)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -79,6 +85,17 @@ def test_keras_computes_what_the_network_computes(
             for batch, file in product((1, 3, 64), ("model.h5", "model.keras")):
                 found, expected = outputs[f"{file} {batch}"], network(x[:batch])
                 np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5, err_msg=f"{name}, {file}")
+
+
+@NEEDS_KERAS
+def test_the_lines_that_a_card_shows_run_the_file(
+    exported: Path, networks: dict[str, Network], keras: dict[str, Any]
+) -> None:
+    for name in keras:
+        with np.load(exported / name / "keras.npz") as outputs, torch.inference_mode():
+            expected = networks[name](torch.from_numpy(np.load(exported / name / "x.npy")))
+            for file in ("model.h5", "model.keras"):
+                np.testing.assert_allclose(outputs[f"{file} example"], expected, rtol=0, atol=1e-5, err_msg=name)
 
 
 @NEEDS_KERAS
