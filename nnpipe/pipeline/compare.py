@@ -29,7 +29,7 @@ SPEC_FIELDS: dict[str, dict[str, str]] = {
     },
     "evaluate": {"loss": "train.loss", "top_k": "evaluate.top_k"},
     "visualize": {"pictures": "visualize", "loss": "train.loss", "first_seed": "seed"},
-    "export": {"formats": "export"},
+    "export": {"formats": "export", "pretrained": "pretrain"},
     "report": {"spec": ""},
 }
 

@@ -9,6 +9,7 @@ from nnpipe.datasets.sources.source import Source
 from nnpipe.errors import UsageError, nearest
 from nnpipe.pipeline.spec import Spec
 from nnpipe.spec import Part
+from nnpipe.stages.card_facts import TRAINING
 from nnpipe.stages.evaluate import Evaluate
 from nnpipe.stages.export import Export
 from nnpipe.stages.finetune import Finetune
@@ -88,7 +89,7 @@ def stages_of(spec: Spec) -> list[Stage]:
         Visualize(model=model, loss=spec.train.loss, first_seed=first_seed, pictures=spec.visualize),
         {**read, "evaluation": "evaluate", **layers, **probes},
     )
-    add("export", Export(model=model, formats=spec.export), {"model": "finetune"})
+    add("export", _export(spec), {**read, "evaluation": "evaluate"})
     results = {"evaluation": "evaluate", "pictures": "visualize", "exports": "export"}
     report = Report(
         name=spec.name, description=spec.description, spec=_shown(spec), template=template_digest(), model=model
@@ -126,6 +127,16 @@ def _probing(spec: Spec, pretrained: int) -> Iterable[Stage]:
 def _seed(seed: int, name: str) -> int:
     """A seed for each stage, so that no two of them draw the same numbers."""
     return int(digest("nnpipe/seed/1", [seed, name])[:15], 16)
+
+
+def _export(spec: Spec) -> Export:
+    """Which files, and what their card states."""
+    train = spec.train.model_dump(mode="json")
+    pretrained = [each.settings.method.kind for each in spec.pretrain.stack(spec.model)] if spec.pretrain else []
+    if spec.pretrain and spec.pretrain.joint:
+        pretrained.append(f"{spec.pretrain.joint.kind} of them all")
+    told = {name: train[name] for name in TRAINING}
+    return Export(model=spec.model, formats=spec.export, card=spec.card, train=told, pretrained=tuple(pretrained))
 
 
 def _shown(spec: Spec) -> dict[str, object]:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import math
+from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-from nnpipe.errors import StageError
 from nnpipe.exporters import AnyExporter
-from nnpipe.exporters.exporter import Context, computed_by
 from nnpipe.models.architecture import Model
-from nnpipe.spec import Part, Shorthand
+from nnpipe.spec import Shorthand
+from nnpipe.stages.card_facts import Stated, card_facts
 from nnpipe.stages.work import Work
 
 if TYPE_CHECKING:
-    from nnpipe.exporters.exporter import Run
+    import numpy as np
+
+    from nnpipe.exporters.verification import Verifier
     from nnpipe.models.network import Network
+    from nnpipe.store.artifact import Artifact
 
-BATCHES = (1, 3, 64)  # a format may fix the size of a batch silently
-TOLERANCE = 1e-4  # of outputs; of their size, where that is above 1
-ROUNDING = 1e-6  # differences below it come from the order of summation
+TESTED = 2000  # test examples that a file is run on, at most
+CALIBRATING = 500  # training examples that a format is calibrated by, at most
 
 
-class Export(Part):
-    """Which files to write; a format that is named twice is written once.
+class Export(Stated):
+    """Which files to write, and what their model card states; a format that is named twice is written once.
 
     model: the architecture, so that the code of its layers counts; weights are an input.
     """
@@ -32,70 +34,64 @@ class Export(Part):
 
 
 def export(config: Export, work: Work) -> None:
-    """Write one file a format; ``exports.json`` says what they are and how near the network they come.
+    """Write one file a format, and ``model_card.md`` beside them.
+
+    ``exports.json`` says what they are and how near the network they come.
 
     Raises:
         StageError: a format cannot hold this network, or its file computes something else.
     """
-    from nnpipe.exporters.model_card import model_card
-    from nnpipe.models.network import load_network
-
-    network = load_network(*work.inputs["model"].tensors("model"), config.model)
-    context = Context(model_card(network))
-    listed: list[dict[str, Any]] = []
-    for exporter in dict.fromkeys(config.formats):
-        path = work.output.directory / exporter.filename
-        exporter.write(network, path, context)
-        work.output.claim(exporter.filename)
-        run = exporter.load(path, config.model)
-        listed.append(
-            {
-                "kind": exporter.kind,
-                "file": exporter.filename,
-                "loading": exporter.loading,
-                "bytes": path.stat().st_size,
-                "sha256": work.output.parts[exporter.filename],
-                "verified": run is not None,
-                "largest_difference": None if run is None else _verify(exporter.kind, network, run, work.seed),
-            }
-        )
+    listed = _write(config, work) if config.formats else []
     work.output.json("exports", listed)
     work.output.summary["formats"] = {
         entry["kind"]: {name: entry[name] for name in ("file", "bytes", "verified")} for entry in listed
     }
 
 
-def _verify(kind: str, network: Network, run: Run, seed: int) -> float:
-    """What the outputs of ``run`` and of ``network`` differ by at most, rounded up to a power of ten.
+def _write(config: Export, work: Work) -> list[dict[str, Any]]:
+    from nnpipe.exporters.exporter import Context
+    from nnpipe.exporters.model_card import File, model_card
+    from nnpipe.models.network import load_network
 
-    So rounded it does not depend on how many threads computed them.
-
-    Raises:
-        StageError: they differ by more than rounding explains.
-    """
-    difference = largest_difference(network, run, seed)
-    if not difference <= TOLERANCE:
-        raise StageError(
-            f"the {kind} file does not compute what the network computes",
-            where="export",
-            expected=f"outputs that differ by at most {TOLERANCE:g}",
-            found=f"a difference of {difference:.2g}",
-            hint=f"leave {kind} out of 'export'",
+    model, data, evaluation = (work.inputs[name] for name in ("model", "data", "evaluation"))
+    network = load_network(*model.tensors("model"), config.model)
+    facts = card_facts(config, model, data, evaluation)
+    context = Context(model_card(network, facts), calibrating(network, data))
+    verifier = verifier_of(network, data, config.model)
+    files, listed = [], []
+    for exporter in dict.fromkeys(config.formats):
+        path = work.output.directory / exporter.filename
+        exporter.write(network, path, context)
+        work.output.claim(path.name)
+        verification = verifier.verify(exporter, path)
+        files.append(File(path.name, exporter, verification))
+        listed.append(
+            {
+                "kind": exporter.kind,
+                "file": path.name,
+                "loading": exporter.loading,
+                "bytes": path.stat().st_size,
+                "sha256": work.output.parts[path.name],
+                **asdict(verification),
+            }
         )
-    return float(f"1e{math.ceil(math.log10(max(difference, ROUNDING)))}")
+    work.output.file("model_card.md", model_card(network, facts, files).encode())
+    return listed
 
 
-def largest_difference(network: Network, run: Run, seed: int) -> float:
-    """The largest difference of outputs, relative to outputs above 1, on random inputs of several batch sizes."""
-    import numpy as np
+def calibrating(network: Network, data: Artifact) -> np.ndarray:
+    """Training inputs of ``data`` that stand for all, scaled for ``network``."""
+    from nnpipe.stages.splits import read_evenly
 
-    random, expected_of = np.random.default_rng(seed), computed_by(network)
-    worst = []
-    for batch in BATCHES:
-        x = random.standard_normal((batch, *network.input_shape), dtype=np.float32)
-        expected, found = expected_of(x), run(x)
-        if found.shape != expected.shape:
-            return math.inf
-        differences = np.abs(found - expected) / np.maximum(1, np.abs(expected))
-        worst.append(differences.max())
-    return float(np.max(worst))  # not a number, if any of them is
+    with closing(data.arrays("data")) as file:
+        return read_evenly(file, "train", CALIBRATING, network.scaling)[0]
+
+
+def verifier_of(network: Network, data: Artifact, architecture: Model | None = None) -> Verifier:
+    """What runs files of ``network`` on the test examples of ``data``. architecture: as ``Verifier`` has it."""
+    from nnpipe.exporters.verification import Verifier
+    from nnpipe.stages.splits import read_evenly
+
+    with closing(data.arrays("data")) as file:
+        inputs, answers = read_evenly(file, "test", TESTED, network.scaling)
+    return Verifier(network, inputs, answers if network.class_names else None, architecture)
