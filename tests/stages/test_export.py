@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -20,14 +21,16 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
 from nnpipe.stages.export import CALIBRATING, Export, export
+from nnpipe.stages.splits import read_evenly
 from nnpipe.stages.work import Work
 from nnpipe.store.artifact import Artifact, Manifest
 from nnpipe.store.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nnpipe.exporters.exporter import Run
+    from nnpipe.store.arrays import ArrayFile
 
 MODEL = Model.model_validate(
     {
@@ -247,6 +250,20 @@ def test_a_format_is_given_scaled_training_inputs_to_calibrate_by(inputs: dict[s
     # 500 of 1,100: by steps of 2.2, rounded down.
     every = raw("train")[[int(step * 11 // 5) for step in range(CALIBRATING)]]
     np.testing.assert_array_equal(examples, every / np.float32(16))
+
+
+def test_examples_are_chosen_evenly_whatever_blocks_they_are_read_in(
+    inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sevens(file: ArrayFile, name: str) -> Iterator[np.ndarray]:
+        return (file.rows(name, start, min(start + 7, 90)) for start in range(0, 90, 7))
+
+    monkeypatch.setattr("nnpipe.store.arrays.blocks", sevens)
+    with closing(inputs["data"].arrays("data")) as file:
+        for most, rows in ((20, [int(4.5 * place) for place in range(20)]), (1000, range(90))):
+            x, y = read_evenly(file, "test", most, Scaling(offset=1.0, scale=2.0))
+            np.testing.assert_array_equal(x, (raw("test")[rows] - np.float32(1)) / np.float32(2))
+            np.testing.assert_array_equal(y, labels()[rows])
 
 
 @pytest.mark.parametrize(("kind", "runtime"), [("onnx", "onnxruntime"), ("keras_h5", "keras")])
