@@ -1,8 +1,9 @@
-"""``nnpipe export``: a trained network, or pretrained layers, in a format that other programs read."""
+"""``nnpipe export``: a network, or pretrained layers, in a format of other programs, verified, with its model card."""
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,25 +29,38 @@ def export(
     ] = "metadata",
     store: StoreFolder = DEFAULT_STORE,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace PATH if it is there.")] = False,
+    card: Annotated[bool, typer.Option("--card/--no-card", help="Write its model card to PATH.md.")] = True,
 ) -> None:
-    """Write a trained network, or a pretrained layer and those below it, to a file in another format."""
+    """Write a trained network, or a pretrained layer and those below it, to a file in another format.
+
+    The file is run on test examples, to see that it is the same network.
+    """
     from nnpipe.exporters import find_exporter
+    from nnpipe.exporters.model_card import File
+    from nnpipe.pipeline.trained import departure_of
 
     opened = existing_store(store)
-    check_place(out, overwrite=overwrite)
+    places = [out, Path(f"{out}.md")] if card else [out]
+    for place in places:
+        check_place(place, overwrite=overwrite)
     inside = {} if preprocessing == "metadata" else {"preprocessing": preprocessing}
     chosen = find_exporter(kind, part=part, **inside)
-
-    from nnpipe.exporters.exporter import Context
-    from nnpipe.exporters.model_card import model_card
-    from nnpipe.pipeline.trained import stored_network
-
-    network = stored_network(opened, ref, part)
+    departure = departure_of(opened, ref)
     # Beside its place, so that it comes there whole by renaming.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
-        made = Path(beside) / chosen.filename
-        chosen.write(network, made, Context(model_card(network)))
+        made = Path(beside) / chosen.file
+        verification = departure.leave(chosen, made)
+        if card:
+            text = departure.card([File(out.name, chosen, verification)], chosen.part)
+            (Path(beside) / "card").write_text(text, encoding="utf-8")
+            os.replace(Path(beside) / "card", places[-1])
         os.replace(made, out)
+    told = verification.told()
+    if not verification.examples:
+        told += (
+            f": nothing here runs {chosen.kind} files" if departure.samples else ": its data are no longer in the store"
+        )
+    print(told, file=sys.stderr)
     print(out)
 
 

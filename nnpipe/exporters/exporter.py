@@ -46,6 +46,8 @@ class Exporter(Part):
 
     filename: what a file with a whole network is called; ``file``: what it is called in the artifact.
     loading: how ``filename`` is opened elsewhere, in a line; ``opening``: the same of ``file``.
+    exact: whether the file computes what the network computes, but for rounding; one that is not is judged by the
+        accuracy that it loses.
     What the file computes is ``Network.forward``: of inputs that were scaled already, the scaling stands beside it,
     unless it ``reads_raw`` values. It is written from ``part_of(network, self.part)``, a network like any other.
     """
@@ -53,6 +55,7 @@ class Exporter(Part):
     kind: str
     filename: ClassVar[str]
     loading: ClassVar[str]
+    exact: ClassVar[bool] = True
     part: PartName = Field(
         "whole", description="Of an autoencoder: the whole, or the encoder, which gives codes, or the decoder."
     )
@@ -108,6 +111,22 @@ class Exporter(Part):
         """What the file at ``path`` makes of each of ``batches``; None where nothing here runs it."""
         run = self.load(path, architecture)
         return None if run is None else [run(batch) for batch in batches]
+
+    def allowed_loss(self) -> float:
+        """The accuracy that a file which is not exact may lose, as a fraction of the test examples."""
+        return 0.0
+
+    def example(self, file: str) -> str:
+        """A few lines of Python that open the file called ``file`` and run it.
+
+        They find ``np``, ``raw`` (raw examples) and ``x`` (the same, scaled: (n, *input_shape) float32), and leave
+        ``outputs``.
+        """
+        return (
+            "from pathlib import Path\n"
+            "from nnpipe.prediction.model import open_model\n\n"
+            f"outputs = open_model(Path({file!r})).predict(raw)"
+        )
 
     def recognises(self, path: Path) -> bool:
         """Whether the file at ``path`` looks like one of this format, by its name and its first bytes."""

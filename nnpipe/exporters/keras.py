@@ -9,13 +9,14 @@ from nnpipe.exporters.exporter import WeightsExporter
 from nnpipe.exporters.preprocessing import GraphExporter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
 
     from nnpipe.exporters.exporter import Context
     from nnpipe.exporters.keras_layers import KerasLayer
+    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
     from nnpipe.store.hdf5 import Group
 
@@ -63,6 +64,18 @@ class Keras(GraphExporter, WeightsExporter):
         document, config = self.about(path), read_member(path, "config.json")
         tree = read_tree(path, read_member(path, "model.weights.h5"))
         return our_tensors(document, saved_by_class(tree, config, path), path), document
+
+    def outputs(
+        self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None
+    ) -> list[np.ndarray] | None:
+        from nnpipe.exporters.keras_runtime import keras_outputs
+
+        return keras_outputs(path, batches)
+
+    def example(self, file: str) -> str:
+        from nnpipe.exporters.keras_runtime import keras_example
+
+        return keras_example(file, self.example_reads)
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.exporters.archive import read_member

@@ -9,12 +9,13 @@ from nnpipe.exporters.exporter import WeightsExporter
 from nnpipe.exporters.preprocessing import GraphExporter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
 
     from nnpipe.exporters.exporter import Context
+    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
 # What the file claims to be written by; Keras reads the weights of every version since 2 alike.
@@ -58,6 +59,18 @@ class KerasH5(GraphExporter, WeightsExporter):
 
         document = self.about(path)
         return our_tensors(document, saved_in_groups(read_tree(path), path), path), document
+
+    def outputs(
+        self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None
+    ) -> list[np.ndarray] | None:
+        from nnpipe.exporters.keras_runtime import keras_outputs
+
+        return keras_outputs(path, batches)
+
+    def example(self, file: str) -> str:
+        from nnpipe.exporters.keras_runtime import keras_example
+
+        return keras_example(file, self.example_reads)
 
     def recognises(self, path: Path) -> bool:
         from nnpipe.store.hdf5 import read_attributes

@@ -71,6 +71,13 @@ class Onnx(GraphExporter):
 
         return run
 
+    def example(self, file: str) -> str:
+        return (
+            "import onnxruntime\n\n"
+            f"model = onnxruntime.InferenceSession({file!r})\n"
+            f'outputs = model.run(["output"], {{"input": {self.example_reads}}})[0]'
+        )
+
     def about(self, path: Path) -> Mapping[str, Any]:
         """The document. Files beside the model are never read: one that keeps weights in them is refused."""
         import onnx

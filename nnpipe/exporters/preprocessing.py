@@ -40,6 +40,11 @@ class GraphExporter(Exporter):
         scaling = output_scaling(network) if self.reads_raw else None
         return in_units(scaling, outputs) if scaling else outputs
 
+    @property
+    def example_reads(self) -> str:
+        """What an ``example`` gives the file, in Python."""
+        return "raw.astype(np.float32)" if self.reads_raw else "x"
+
     def document_of(self, network: Network) -> dict[str, Any]:
         """What ``save_document`` says, and whether the file scales by itself."""
         from nnpipe.models.network import save_document

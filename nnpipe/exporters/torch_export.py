@@ -43,6 +43,13 @@ class TorchExport(GraphExporter):
 
         return computed_by(torch.export.load(path).module())
 
+    def example(self, file: str) -> str:
+        return (
+            "import torch\n\n"
+            f"model = torch.export.load({file!r}).module()\n"
+            f"outputs = model(torch.from_numpy({self.example_reads})).detach().numpy()"
+        )
+
     def about(self, path: Path) -> Mapping[str, Any]:
         raise DataError(
             "a torch program is not opened: it may hold pickles and name any function to call",

@@ -10,8 +10,6 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.scaling import Scaling
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nnpipe.models.layers.layer import Shape
     from nnpipe.models.network import Network
 
@@ -42,16 +40,6 @@ def part_of(network: Network, part: PartName) -> Network:
         return _cut(network, 0, behind, network.input_shape, scaling=network.scaling, target_names=code_names(code[0]))
     answers = {"target_names": value_names(network.input_shape), "target_scaling": network.scaling}
     return _cut(network, behind, len(network.architecture.layers), code, scaling=Scaling(), **answers)
-
-
-def seen_by(network: Network, part: PartName, x: np.ndarray) -> np.ndarray:
-    """What ``part`` of ``network`` reads where the network reads x, (n, *input_shape): x itself, or the code of x."""
-    if part != "decoder":
-        return x
-    import torch
-
-    with torch.inference_mode():
-        return part_of(network, "encoder")(torch.from_numpy(x)).numpy()  # type: ignore[no-any-return]
 
 
 def code_names(units: int) -> tuple[str, ...]:

@@ -26,10 +26,12 @@ SPEC_FIELDS: dict[str, dict[str, str]] = {
         "scaling": "data.scaling",
         "target_scaling": "data.target_scaling",
         "pretrained": "pretrain.layers",
+        "imported": "model.keep",
     },
+    "import": {"reader": "model.format"},
     "evaluate": {"loss": "train.loss", "top_k": "evaluate.top_k"},
     "visualize": {"pictures": "visualize", "loss": "train.loss", "first_seed": "seed"},
-    "export": {"formats": "export"},
+    "export": {"formats": "export", "pretrained": "pretrain"},
     "report": {"spec": ""},
 }
 

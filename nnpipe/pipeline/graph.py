@@ -11,6 +11,7 @@ from nnpipe.exporters import find_exporter
 from nnpipe.models.architecture import Model
 from nnpipe.pipeline.spec import Spec
 from nnpipe.spec import Part
+from nnpipe.stages.card_facts import TRAINING
 from nnpipe.stages.evaluate import Evaluate
 from nnpipe.stages.export import Export
 from nnpipe.stages.finetune import Finetune
@@ -96,7 +97,7 @@ def stages_of(spec: Spec) -> list[Stage]:
         Visualize(model=model, loss=spec.train.loss, first_seed=first_seed, pictures=spec.visualize),
         {**read, "evaluation": "evaluate", **layers, **probes},
     )
-    add("export", Export(model=model, formats=spec.export), {"model": "finetune"})
+    add("export", _export(spec), {**read, "evaluation": "evaluate"})
     results = {"evaluation": "evaluate", "pictures": "visualize", "exports": "export"}
     report = Report(
         name=spec.name, description=spec.description, spec=_shown(spec), template=template_digest(), model=model
@@ -141,6 +142,16 @@ def _probing(spec: Spec, pretrained: int) -> Iterable[Stage]:
 def _seed(seed: int, name: str) -> int:
     """A seed for each stage, so that no two of them draw the same numbers."""
     return int(digest("nnpipe/seed/1", [seed, name])[:15], 16)
+
+
+def _export(spec: Spec) -> Export:
+    """Which files, and what their card states."""
+    train = spec.train.model_dump(mode="json")
+    pretrained = [each.settings.method.kind for each in spec.pretrain.stack(spec.model)] if spec.pretrain else []
+    if spec.pretrain and spec.pretrain.joint:
+        pretrained.append(f"{spec.pretrain.joint.kind} of them all")
+    told = {name: train[name] for name in TRAINING}
+    return Export(model=spec.model, formats=spec.export, card=spec.card, train=told, pretrained=tuple(pretrained))
 
 
 def _shown(spec: Spec) -> dict[str, object]:

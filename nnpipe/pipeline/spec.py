@@ -16,6 +16,7 @@ from nnpipe.errors import NnpipeError, SpecError
 from nnpipe.evaluation.probing import Probing
 from nnpipe.evaluation.settings import Measures
 from nnpipe.exporters import AnyExporter
+from nnpipe.exporters.card import Card
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import ShapeError, shown
 from nnpipe.models.unrolling import Unroll
@@ -55,6 +56,7 @@ class Spec(Part):
     export: tuple[Annotated[AnyExporter, Shorthand()], ...] = Field(
         (), description="Formats that the trained network leaves in.", validate_default=False
     )
+    card: Card = Field(Card(), description="What the model card beside every export says in your words.")
     log: Literal["tensorboard"] | None = Field(
         None, description="tensorboard: event files of every run. Part of no recipe: it changes no result."
     )

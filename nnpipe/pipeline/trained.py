@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from nnpipe.errors import UsageError
 from nnpipe.pipeline.run import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nnpipe.exporters.departure import Departure
     from nnpipe.models.network import Network
     from nnpipe.models.parts import PartName
     from nnpipe.prediction.model import TrainedModel
@@ -39,17 +43,26 @@ def stored_model(store: Store, name: str) -> TrainedModel:
     return open_model(Path(model_artifact(store, name).path("model.safetensors")))
 
 
-def stored_network(store: Store, name: str, part: PartName = "whole") -> Network:
-    """The network that ``name`` means, or a part of it; of a pretrained layer all layers up to it, and back.
+def departure_of(store: Store, name: str) -> Departure:
+    """What ``name`` means, ready to leave: a network, or a pretrained layer with all below it, there and back.
 
     Raises:
-        UsageError: ``name`` means nothing, or what has no such part.
+        UsageError: ``name`` means nothing, or nothing that can leave.
     """
+    from nnpipe.exporters.departure import Departure
     from nnpipe.models.network import load_network
     from nnpipe.models.parts import part_of
     from nnpipe.pipeline.pretrained import pretrained_of
+    from nnpipe.pipeline.provenance import provenance
+    from nnpipe.stages.card_facts import card_facts
+    from nnpipe.stages.export import samples_of
 
     found = store.artifact(resolve(store, name))
+    part: Callable[[PartName], Network]
     if found.manifest.stage.startswith("pretrain/"):
-        return pretrained_of(store, found, part)
-    return part_of(load_network(*model_artifact(store, name).tensors("model")), part)
+        part = partial(pretrained_of, store, found)
+    else:
+        part = partial(part_of, load_network(*model_artifact(store, name).tensors("model")))
+    past = provenance(store, found)
+    facts = card_facts(past.stated, found, past.data, past.evaluation)
+    return Departure(part, facts, samples_of(past.data) if past.data else None)

@@ -44,8 +44,8 @@ def boxes_of(stages: Sequence[Mapping[str, Any]], *, started: bool = False) -> t
     boxes = [_box(stage, step, MIDDLE) for step, stage in enumerate(chain)]
     boxes.append(Box("report", len(chain), MIDDLE, None))
     arrows = [(before.name, after.name) for before, after in pairwise(boxes)]
-    boxes.append(_box(by_input["exports"], trained + 1, RIGHT))
-    arrows += [(boxes[trained].name, boxes[-1].name), (boxes[-1].name, "report")]
+    boxes.append(_box(by_input["exports"], trained + 2, RIGHT))
+    arrows += [(boxes[trained + 1].name, boxes[-1].name), (boxes[-1].name, "report")]
     if probes:
         seconds = [stage["seconds"] for stage in probes if stage["seconds"] is not None]
         earlier = all(stage["earlier"] for stage in probes)

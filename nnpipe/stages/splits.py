@@ -53,6 +53,27 @@ def read_tensor(file: ArrayFile, name: str) -> Tensor:
     return torch.from_numpy(whole)
 
 
+def read_evenly(file: ArrayFile, split: str, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most ``most`` examples of ``split``, evenly spaced and raw, (n, ...); and their answers, (n, ...)."""
+    count = min(most, file.shape(f"X_{split}")[0])
+    return _evenly(file, f"X_{split}", count), _evenly(file, f"y_{split}", count)
+
+
+def _evenly(file: ArrayFile, name: str, count: int) -> np.ndarray:
+    """``count`` rows of an array, read block by block, so that no more of it is in memory."""
+    import numpy as np
+
+    from nnpipe.store.arrays import blocks
+
+    rows = np.arange(count) * file.shape(name)[0] // count
+    chosen, start = [], 0
+    for block in blocks(file, name):
+        inside = rows[(rows >= start) & (rows < start + len(block))]
+        chosen.append(block[inside - start])
+        start += len(block)
+    return np.concatenate(chosen)
+
+
 def class_counts(about: Mapping[str, Any]) -> Sequence[int]:
     """How many training examples each class has, of data with attributes ``about``; empty for numbers."""
     counts: Sequence[int] = about.get("statistics", {}).get("class_counts", {}).get("train", [])

@@ -54,7 +54,7 @@ def test_a_stage_that_waits_is_explained_by_the_stage_that_it_waits_for(nnpipe, 
     assert (cause["stage"], cause["reason"]) == ("finetune", "changed")
     assert [each["name"] for each in cause["differences"]] == ["train.optimizer.learning_rate"]
     out = nnpipe("why", "tiny.yaml", "export", *RATE).out
-    assert out.splitlines()[0] == "export would be computed: it reads finetune, to be computed first"
+    assert out.splitlines()[0] == "export would be computed: it reads finetune, evaluate, to be computed first"
 
 
 def test_what_was_never_computed_is_told_as_such(nnpipe, here, tmp_path):
@@ -125,7 +125,11 @@ def test_two_runs_are_compared_stage_by_stage(nnpipe, copied):
     assert [each["text"] for each in stages["finetune"]["differences"]] == [
         "config field train.optimizer.learning_rate: 0.5 -> 0.25"
     ]
-    assert [each["name"] for each in stages["export"]["differences"]] == ["model"]
+    assert [each["name"] for each in stages["export"]["differences"]] == [
+        "train.optimizer.learning_rate",
+        "evaluation",
+        "model",
+    ]
     loss = told["metrics"]["test_loss"]
     assert loss["difference"] == new["metrics"]["test_loss"] - old["metrics"]["test_loss"] != 0
     assert [(each["name"], each["a"]) for each in told["environment"]] == [("versions.torch", "0.1")]

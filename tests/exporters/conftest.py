@@ -246,6 +246,9 @@ for place in sorted(path for path in folder.iterdir() if (path / "x.npy").exists
     for file in ("model.h5", "model.keras"):
         model = keras.models.load_model(place / file)
         outputs |= {f"{file} {batch}": model.predict_on_batch(x[:batch]) for batch in (1, 3, 64)}
+        names = {"np": np, "x": np.load(place / "x.npy"), "raw": np.load(place / "x.npy")}
+        exec((place / f"{file}.py").read_text(), names)
+        outputs[f"{file} example"] = names["outputs"]
     model.compile(optimizer=keras.optimizers.Adam(0.02), loss="mean_squared_error")
     labels = np.eye(max(2, model.output_shape[1]), dtype="float32")[np.arange(64) % 2][:, : model.output_shape[1]]
     losses = model.fit(x, labels, epochs=15, batch_size=16, verbose=0).history["loss"]
@@ -296,11 +299,16 @@ def keras(exported: Path, networks: dict[str, Network], foreign: Path) -> dict[s
     for name, network in networks.items():
         x = np.random.default_rng(3).standard_normal((64, *network.input_shape), dtype=np.float32)
         np.save(exported / name / "x.npy", x)
+        for kind in ("keras", "keras_h5"):
+            file = exported / name / EVERY[kind].filename
+            file.with_name(f"{file.name}.py").write_text(EVERY[kind].example(str(file)))
     for name in RAW_NETWORKS:
         (exported / name).mkdir()
         np.save(exported / name / "x.npy", raw_values(build_raw(name)))
         for exporter in (find_exporter(kind, preprocessing="inside") for kind in ("keras", "keras_h5")):
-            exporter.write(build_raw(name), exported / name / exporter.filename, Context())
+            file = exported / name / exporter.filename
+            exporter.write(build_raw(name), file, Context())
+            file.with_name(f"{file.name}.py").write_text(exporter.example(str(file)))
     environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", IN_KERAS, str(exported), str(foreign)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -16,6 +17,7 @@ import torch
 from nnpipe.errors import DataError
 from nnpipe.exporters import every_exporter
 from nnpipe.exporters.exporter import Context
+from nnpipe.exporters.model_card import File, model_card
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
@@ -118,3 +120,22 @@ def test_a_layer_of_the_users_is_held_by_every_format_but_kerass(kind: str, tmp_
     if kind in ("safetensors", "weights_h5", "huggingface"):
         with pytest.raises(DataError, match="whose code"):
             EVERY[kind].load(path)
+
+
+@pytest.mark.parametrize("kind", sorted(EVERY.keys() - {"keras", "keras_h5"}))  # test_keras runs theirs, in Keras
+@pytest.mark.parametrize("name", ["convnet", "binary"])
+def test_the_lines_of_python_in_a_card_run_the_file(
+    kind: str, name: str, exported: Path, networks: dict[str, Network], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(exported / name)
+    network = networks[name]
+    card = model_card(network, files=[File(EVERY[kind].filename, EVERY[kind])])
+    (lines,) = re.findall(r"^```python\n(.*?)^```$", card, flags=re.MULTILINE | re.DOTALL)
+    raw = np.random.default_rng(0).integers(0, 256, (7, *network.input_shape)).astype(np.float32)
+    names = {"np": np, "raw": raw, "x": network.scaling.apply(raw)}
+    exec(lines, names)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(network.scaling.apply(raw))).numpy()
+    # Of one unit, nnpipe's own reader tells both classes.
+    np.testing.assert_allclose(names["outputs"][:, -expected.shape[1] :], expected, rtol=0, atol=1e-5)
+    assert len(lines.splitlines()) <= 5

@@ -54,7 +54,7 @@ def test_the_card_begins_with_what_the_hub_reads_and_tells_the_layers(folder: Pa
     card = (folder / "README.md").read_text()
     _, front, text = card.split("---\n", 2)
     assert YAML(typ="safe").load(front) == {
-        "library_name": "nnpipe", "pipeline_tag": "image-classification", "tags": ["nnpipe", "safetensors"]
+        "library_name": "nnpipe", "pipeline_tag": "image-classification", "tags": ["nnpipe"]
     }  # fmt: skip
     assert "It gives probabilities of 5 classes: " in text
     assert "offset 0.25 and scale 255" in text

@@ -60,6 +60,17 @@ def test_keras_scales_by_itself(name: str, exported: Path, keras: dict[str, Any]
 
 
 @NEEDS_KERAS
+def test_the_lines_that_a_card_shows_run_the_file(
+    exported: Path, networks: dict[str, Network], keras: dict[str, Any]
+) -> None:
+    for name in networks:
+        with np.load(exported / name / "keras.npz") as outputs, torch.inference_mode():
+            expected = networks[name](torch.from_numpy(np.load(exported / name / "x.npy")))
+            for file in ("model.h5", "model.keras"):
+                np.testing.assert_allclose(outputs[f"{file} example"], expected, rtol=0, atol=1e-5, err_msg=name)
+
+
+@NEEDS_KERAS
 def test_keras_has_the_layers_of_the_spec(keras: dict[str, Any]) -> None:
     assert keras["convnet"]["layers"] == ["Conv2D", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dense"]
     assert keras["options"]["layers"] == [

@@ -65,6 +65,12 @@ def test_another_name_computes_the_report_alone(store: Store) -> None:
     assert computed(run(store, "name=other")) == ["report"]
 
 
+def test_another_card_computes_what_shows_it(store: Store) -> None:
+    after = run(store, "card={intended_use: For teaching.}")
+    assert computed(after) == ["export", "report"]
+    assert "> For teaching.\n" in (after.artifact("export").path("model_card.md")).read_text(encoding="utf-8")
+
+
 def test_another_seed_computes_everything_but_the_data(store: Store) -> None:
     assert computed(run(store, "seed=1")) == EVERY[1:]
 

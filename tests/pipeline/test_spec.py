@@ -141,6 +141,11 @@ def test_early_stopping_without_validation_examples_is_refused() -> None:
     assert "early stopping needs validation examples" in said
 
 
+def test_a_licence_that_is_no_expression_of_spdx_is_placed() -> None:
+    said = problem(spec(DENSE) + "card:\n  licence: 'MIT, more or less'\n")
+    assert said.startswith("a.yaml:9:12: card.licence: ")
+
+
 def test_a_missing_file_of_arrays_is_placed_at_the_source(tmp_path: Path) -> None:
     said = problem(spec(DENSE, "{source: {kind: arrays, path: my.npz, images: X, labels: y}}"), root=tmp_path)
     assert said.startswith("a.yaml:3:")

@@ -180,6 +180,11 @@ def _exports(work: Work) -> None:
             "bytes": 1749928,
             "sha256": "ab" * 32,
             "verified": True,
+            "examples": 1234,
+            "largest_difference": 1e-06,
+            "same_classes": 1.0,
+            "accuracy": 0.75,
+            "accuracy_of_network": 0.7625,
         },
         {
             "kind": "of_tomorrow",
@@ -190,6 +195,11 @@ def _exports(work: Work) -> None:
             "bytes": 12,
             "sha256": "cd" * 32,
             "verified": False,
+            "examples": 0,
+            "largest_difference": None,
+            "same_classes": None,
+            "accuracy": None,
+            "accuracy_of_network": None,
         },
     ]
     work.output.json("exports", listed)
@@ -212,7 +222,8 @@ def test_the_report_tells_what_was_done_and_what_came_out(bench: Bench) -> None:
         "16 → 5 units, rbm, 4 epochs",
         "reconstruction error 0.125",
         "units 5, sigmoid",
-        "1.7 MB same outputs onnxruntime.InferenceSession",
+        "1.7 MB on 1,234 examples 1e-06 75.00% · the network 76.25% onnxruntime.InferenceSession",
+        "12 bytes no, not run here – tomorrow.open()",  # noqa: RUF001 - a dash is meant
         "of each raw value 0 is subtracted, then it is divided by 16",
         "nnpipe run small.yaml",
         "All randomness comes from its seed, 7",

@@ -24,7 +24,7 @@ def test_arrows_lead_from_each_stage_to_those_that_read_it() -> None:
         ("finetune", "evaluate"),
         ("evaluate", "visualize"),
         ("visualize", "report"),
-        ("finetune", "export"),
+        ("evaluate", "export"),
         ("export", "report"),
     ]
 
