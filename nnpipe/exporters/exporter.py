@@ -43,12 +43,15 @@ class Exporter(Part):
 
     filename: what the file is called in the artifact.
     loading: how it is opened elsewhere, in a line.
+    exact: whether the file computes what the network computes, but for rounding; one that is not is judged by the
+        accuracy that it loses.
     What the file computes is ``Network.forward``: of inputs that were scaled already, the scaling stands beside it.
     """
 
     kind: str
     filename: ClassVar[str]
     loading: ClassVar[str]
+    exact: ClassVar[bool] = True
 
     @abstractmethod
     def write(self, network: Network, path: Path, context: Context) -> None:
