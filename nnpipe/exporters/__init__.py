@@ -18,6 +18,7 @@ AnyExporter = Annotated[
         safetensors="Safetensors",
         weights_h5="WeightsH5",
         huggingface="HuggingFace",
+        mlflow="Mlflow",
     ),
 ]
 

@@ -60,6 +60,11 @@ class HuggingFace(Exporter):
             raise DataError("weights that are no safetensors", where=str(path), found=str(error)) from error
         return computed_by(load_network(tensors, self.about(path), architecture))
 
+    def recognises(self, path: Path) -> bool:
+        from nnpipe.exporters.archive import member_names
+
+        return path.suffix == ".zip" and "MLmodel" not in member_names(path)
+
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.exporters.archive import read_member
 

@@ -115,7 +115,7 @@ print(json.dumps([outputs.tolist(), json.loads(extra["nnpipe.json"])["class_name
 
 def test_every_format_has_a_name_and_a_file_of_its_own() -> None:
     assert set(EVERY) == {
-        "keras", "keras_h5", "onnx", "onnx_int8", "torch_export", "safetensors", "weights_h5", "huggingface"
+        "keras", "keras_h5", "onnx", "onnx_int8", "torch_export", "safetensors", "weights_h5", "huggingface", "mlflow"
     }  # fmt: skip
     assert len({format_.filename for format_ in EVERY.values()}) == len(EVERY)
 
