@@ -14,10 +14,12 @@ AnyExporter = Annotated[
         keras="Keras",
         keras_h5="KerasH5",
         onnx="Onnx",
+        onnx_int8="OnnxInt8",
         torch_export="TorchExport",
         safetensors="Safetensors",
         weights_h5="WeightsH5",
         huggingface="HuggingFace",
+        mlflow="Mlflow",
     ),
 ]
 

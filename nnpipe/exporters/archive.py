@@ -18,6 +18,15 @@ def write_archive(path: Path, members: Mapping[str, bytes]) -> None:
             archive.writestr(info, data)
 
 
+def member_names(path: Path) -> list[str]:
+    """What the members of the archive at ``path`` are called; none where it is no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return []
+
+
 def read_member(path: Path, name: str) -> bytes:
     """What the member called ``name`` holds. It must not be compressed, so that it is no larger than the file.
 

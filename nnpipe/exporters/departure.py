@@ -58,7 +58,8 @@ class Departure:
         """
         network = self._part(exporter.part)
         examples = network.scaling.apply(self._seen(exporter.part, self.samples.training)) if self.samples else None
-        exporter.write(network, path, Context(self.card((), exporter.part), examples))
+        inside = File(exporter.inner.filename, exporter.inner)
+        exporter.write(network, path, Context(self.card([inside], exporter.part), examples))
         return self._verifier(exporter.part).verify(exporter, path) if self.samples else Verification()
 
     def card(self, files: Sequence[File], part: PartName = "whole") -> str:

@@ -79,6 +79,11 @@ class Exporter(Part):
         return self.kind if self.part == "whole" else f"{self.kind} {self.part}"
 
     @property
+    def inner(self) -> Exporter:
+        """The format of the network inside, in a folder with a card; of a single file its own."""
+        return self
+
+    @property
     def reads_raw(self) -> bool:
         """Whether the file scales by itself, what it reads and what it gives."""
         return False

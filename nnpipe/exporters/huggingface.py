@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnpipe.errors import DataError
-from nnpipe.exporters.exporter import WeightsExporter, document, read_document, weights
+from nnpipe.exporters.exporter import Exporter, WeightsExporter, document, read_document, weights
+from nnpipe.exporters.safetensors import Safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,10 @@ class HuggingFace(WeightsExporter):
     kind: Literal["huggingface"] = "huggingface"
     filename: ClassVar[str] = "huggingface.zip"
     loading: ClassVar[str] = "unzip huggingface.zip -d model; hf upload NAME model"
+
+    @property
+    def inner(self) -> Exporter:
+        return Safetensors()
 
     def write(self, network: Network, path: Path, context: Context) -> None:
         from safetensors.numpy import save
@@ -58,6 +63,11 @@ class HuggingFace(WeightsExporter):
             return load(read_member(path, "model.safetensors")), self.about(path)
         except SafetensorError as error:
             raise DataError("weights that are no safetensors", where=str(path), found=str(error)) from error
+
+    def recognises(self, path: Path) -> bool:
+        from nnpipe.exporters.archive import member_names
+
+        return path.suffix == ".zip" and "MLmodel" not in member_names(path)
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.exporters.archive import read_member

@@ -55,12 +55,9 @@ class File:
 def model_card(network: Network, facts: Facts | None = None, files: Sequence[File] = ()) -> str:
     """The card of ``network``, in Markdown; the same facts give the same bytes.
 
-    files: what it stands beside; left out: ``model.safetensors``, in a folder of which it is ``README.md``.
+    files: what it stands beside.
     """
-    from nnpipe.exporters.safetensors import Safetensors
-
     facts = facts or Facts()
-    files = files or [File("model.safetensors", Safetensors())]
     card, layers = facts.card, len(network.architecture.layers)
     title = _line(card.title) or f"A network of {layers} layer{'s' if layers > 1 else ''}"
     parts = [

@@ -20,7 +20,12 @@ class Part(BaseModel):
 
     # By alias: a spec may use words that Python keeps for itself.
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, serialize_by_alias=True, defer_build=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_default=True,
+        serialize_by_alias=True,
+        defer_build=True,  # a plan names more parts than it checks
     )
 
     unkeyed: ClassVar[frozenset[str]] = frozenset()

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nnpipe.exporters import every_exporter, find_exporter
-from nnpipe.exporters.exporter import Context
+from nnpipe.exporters.exporter import Context, Exporter
 from nnpipe.exporters.model_card import model_card
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
@@ -210,6 +210,15 @@ def context_of(network: Network) -> Context:
     """What a file of ``network`` is given beside it: its card, and 40 inputs to calibrate by."""
     x = np.random.default_rng(0).standard_normal((40, *network.input_shape), dtype=np.float32)
     return Context(model_card(network), x)
+
+
+def assert_near(found: np.ndarray, expected: np.ndarray, exporter: Exporter) -> None:
+    """Outputs of a file are its network's; with weights and activations of 8 bits they are so on average."""
+    if exporter.exact:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    else:
+        assert found.shape == expected.shape
+        assert np.abs(found - expected).mean() < 0.02
 
 
 @pytest.fixture(scope="session")

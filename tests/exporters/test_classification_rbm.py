@@ -15,6 +15,8 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
 
+from .conftest import assert_near, context_of
+
 EVERY = every_exporter()
 LAYERS = [
     {"kind": "dense", "units": 7, "activation": "sigmoid"},
@@ -34,14 +36,14 @@ def build() -> Network:
 @pytest.mark.parametrize("kind", sorted(EVERY.keys() - {"keras", "keras_h5"}))
 def test_the_file_computes_what_the_network_computes(kind: str, tmp_path: Path) -> None:
     network, path = build(), tmp_path / EVERY[kind].filename
-    EVERY[kind].write(network, path, Context())
+    EVERY[kind].write(network, path, context_of(network))
     run = EVERY[kind].load(path)
     assert run is not None
     for rows in (1, 3, 64):
         x = np.random.default_rng(rows).standard_normal((rows, 1, 2, 5), dtype=np.float32)
         with torch.inference_mode():
             expected = network(torch.from_numpy(x)).numpy()
-        np.testing.assert_allclose(run(x), expected, rtol=0, atol=1e-5)
+        assert_near(run(x), expected, EVERY[kind])
 
 
 @pytest.mark.parametrize("kind", ["keras", "keras_h5"])

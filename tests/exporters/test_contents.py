@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,22 @@ def test_onnx_says_how_to_scale_and_what_the_classes_are_called(exported: Path, 
     assert document["scaling"] == {"offset": 0.25, "scale": 255.0, "range": None}
 
 
+def test_onnx_runtime_reports_to_nobody_and_leaves_nothing_behind(exported: Path, tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+import numpy as np
+from nnpipe.prediction.model import open_model
+print(open_model(Path(sys.argv[1])).predict(np.zeros((2, 1, 10, 12))).shape)
+"""
+    command = [sys.executable, "-c", script, str(exported / "convnet" / "model.onnx")]
+    # Without the variables of tests and of CI, which keep it quiet too.
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("(2, 5)\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_torch_export_runs_where_there_is_no_nnpipe(exported: Path, networks: dict[str, Network]) -> None:
     script = """
 import json, sys
@@ -97,7 +114,9 @@ print(json.dumps([outputs.tolist(), json.loads(extra["nnpipe.json"])["class_name
 
 
 def test_every_format_has_a_name_and_a_file_of_its_own() -> None:
-    assert set(EVERY) == {"keras", "keras_h5", "onnx", "torch_export", "safetensors", "weights_h5", "huggingface"}
+    assert set(EVERY) == {
+        "keras", "keras_h5", "onnx", "onnx_int8", "torch_export", "safetensors", "weights_h5", "huggingface", "mlflow"
+    }  # fmt: skip
     assert len({format_.filename for format_ in EVERY.values()}) == len(EVERY)
 
 

@@ -22,7 +22,7 @@ from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
 from nnpipe.models.scaling import Scaling
 
-from .conftest import ARCHITECTURES, build, context_of
+from .conftest import ARCHITECTURES, assert_near, build, context_of
 
 EVERY = every_exporter()
 HERE = Path(__file__).parent
@@ -43,7 +43,7 @@ def test_the_file_computes_what_the_network_computes(
         x = np.random.default_rng(batch).standard_normal((batch, *networks[name].input_shape), dtype=np.float32)
         with torch.inference_mode():
             expected = networks[name](torch.from_numpy(x)).numpy()
-        np.testing.assert_allclose(run(x), expected, rtol=0, atol=1e-5)
+        assert_near(run(x), expected, EVERY[kind])
 
 
 @FORMATS
@@ -113,16 +113,17 @@ def test_a_layer_of_the_users_is_held_by_every_format_but_kerass(kind: str, tmp_
     x = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
     network.train()(x)
     path = tmp_path / EVERY[kind].filename
-    EVERY[kind].write(network.eval(), path, Context())
+    EVERY[kind].write(network.eval(), path, Context(examples=x.numpy()))
     run = EVERY[kind].load(path, model)
     assert run is not None
-    np.testing.assert_allclose(run(x.numpy()), network(x).detach(), rtol=0, atol=1e-5)
+    assert_near(run(x.numpy()), network(x).detach().numpy(), EVERY[kind])
     if kind in ("safetensors", "weights_h5", "huggingface"):
         with pytest.raises(DataError, match="whose code"):
             EVERY[kind].load(path)
 
 
-@pytest.mark.parametrize("kind", sorted(EVERY.keys() - {"keras", "keras_h5"}))  # test_keras runs theirs, in Keras
+# test_keras and test_mlflow run theirs, in Keras and in MLflow.
+@pytest.mark.parametrize("kind", sorted(EVERY.keys() - {"keras", "keras_h5", "mlflow"}))
 @pytest.mark.parametrize("name", ["convnet", "binary"])
 def test_the_lines_of_python_in_a_card_run_the_file(
     kind: str, name: str, exported: Path, networks: dict[str, Network], monkeypatch: pytest.MonkeyPatch
@@ -137,5 +138,5 @@ def test_the_lines_of_python_in_a_card_run_the_file(
     with torch.inference_mode():
         expected = network(torch.from_numpy(network.scaling.apply(raw))).numpy()
     # Of one unit, nnpipe's own reader tells both classes.
-    np.testing.assert_allclose(names["outputs"][:, -expected.shape[1] :], expected, rtol=0, atol=1e-5)
+    assert_near(names["outputs"][:, -expected.shape[1] :], expected, EVERY[kind])
     assert len(lines.splitlines()) <= 5

@@ -18,6 +18,7 @@ from nnpipe.models.network import Network
 
 EVERY = every_exporter()
 HOSTILE = "---\nlicense: mit\n---\n# A heading\n```\n<script>alert(1)</script>\u2028## Another\n| a | b |"
+FILES = [File("model.safetensors", every_exporter()["safetensors"])]
 
 
 def parts(card: str) -> tuple[dict[str, object], dict[str, str]]:
@@ -73,11 +74,11 @@ def test_whatever_a_spec_says_neither_ends_the_front_matter_nor_makes_headings_o
         contact=HOSTILE, licence="MIT OR (Apache-2.0 WITH LLVM-exception)",
     )  # fmt: skip
     facts = Facts(said, HOSTILE, {"test": 1}, {"loss": HOSTILE}, [(HOSTILE, 1.0, None)], 1, {"data": HOSTILE})
-    card = model_card(networks["binary"], facts)
+    card = model_card(networks["binary"], facts, FILES)
     front, told = parts(card)
     assert front["license"] == "other"
     assert front["license_name"] == said.licence
-    assert list(told) == list(parts(model_card(networks["binary"]))[1])
+    assert list(told) == list(parts(model_card(networks["binary"], files=FILES))[1])
     tokens = MarkdownIt("commonmark").enable("table").parse(card.split("---\n", 2)[2])
     outside = [token for token in tokens if token.level == 0]
     headings = [

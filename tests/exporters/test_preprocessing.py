@@ -44,7 +44,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 
 @NAMES
-@pytest.mark.parametrize("kind", ["onnx", "torch_export"])
+@pytest.mark.parametrize("kind", ["onnx", "torch_export", "mlflow"])
 def test_the_file_gives_the_networks_answers_in_the_datas_units_for_raw_values(
     kind: str, name: str, written: Written
 ) -> None:
@@ -81,7 +81,7 @@ def test_scaling_is_the_first_thing_that_is_computed(written: Written) -> None:
 
 
 @NAMES
-@pytest.mark.parametrize("kind", ["onnx", "keras", "keras_h5"])
+@pytest.mark.parametrize("kind", ["onnx", "keras", "keras_h5", "mlflow"])
 def test_the_document_tells_the_scaling_and_that_the_file_does_it(kind: str, name: str, written: Written) -> None:
     about = inside(kind).about(written(inside(kind), name))
     assert about == json.loads(json.dumps(save_document(build_raw(name)))) | {"preprocessing": "inside"}
@@ -109,7 +109,7 @@ def test_a_second_export_gives_the_same_bytes_without_a_path_of_this_machine(
 
 
 def test_a_format_without_a_graph_has_no_such_option() -> None:
-    for kind in every_exporter().keys() - {"onnx", "torch_export", "keras", "keras_h5"}:
+    for kind in every_exporter().keys() - {"onnx", "onnx_int8", "torch_export", "keras", "keras_h5", "mlflow"}:
         with pytest.raises(UsageError, match=f"{kind} has no option preprocessing"):
             inside(kind)
 
@@ -120,3 +120,15 @@ def test_numbers_that_keras_would_not_scale_by_are_refused(numbers: dict[str, An
     network.scaling = Scaling(**numbers)
     with pytest.raises(StageError, match="Keras cannot scale by such numbers"):
         inside("keras").write(network, tmp_path / "model.keras", Context())
+
+
+@NAMES
+def test_of_8_bits_a_file_that_scales_is_calibrated_by_raw_values(name: str, tmp_path: Path) -> None:
+    network, exporter = build_raw(name), inside("onnx_int8")
+    raw = raw_values(network)
+    exporter.write(network, tmp_path / exporter.file, Context(examples=network.scaling.apply(raw)))
+    run = exporter.load(tmp_path / exporter.file)
+    assert run is not None
+    expected = answer(network)[: len(raw)]
+    assert np.abs(run(raw) - expected).mean() < 0.02 * max(1, np.abs(expected).mean())
+    assert exporter.about(tmp_path / exporter.file)["preprocessing"] == "inside"
