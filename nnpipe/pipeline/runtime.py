@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from nnpipe.errors import UsageError
+from nnpipe.pipeline.memory import keep_freed_memory
 from nnpipe.store.canonical import JSON
 
 RECORDED = ("nnpipe", "torch", "torchvision", "numpy", "h5py", "zarr", "safetensors", "prefect", "pydantic")
@@ -41,7 +42,8 @@ class Runtime:
         return "cuda" if available and self.device != "cpu" else "cpu"
 
     def prepare(self) -> None:
-        """Set torch's number of threads, for the whole process."""
+        """Set torch's number of threads and how memory is kept, for the whole process."""
+        keep_freed_memory()
         if self.threads is not None:
             import torch
 
