@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from nnpipe.models.activations import activation_function
 from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape
+from nnpipe.models.layers.max_pool2d import MaxPool2d
+
+Function = Callable[[Tensor], Tensor]
 
 
 class Stack(nn.Module):
@@ -26,10 +29,11 @@ class Stack(nn.Module):
         self._functions = [
             activation_function(layer.activation if isinstance(layer, ActivatedLayer) else "linear") for layer in layers
         ]
+        self._fewer = _after_pooling(layers, self._functions)
 
     def logits(self, x: Tensor) -> Tensor:
         """Everything but the last layer's activation."""
-        for layer, function in zip(self.layers[:-1], self._functions, strict=False):
+        for layer, function in zip(self.layers[:-1], self._fewer, strict=False):
             x = function(layer(x))
         return self.layers[-1](x)  # type: ignore[no-any-return]
 
@@ -47,6 +51,18 @@ class Stack(nn.Module):
             x = function(layer(x))
             found.append(x)
         return found
+
+
+def _after_pooling(layers: Sequence[Layer], functions: Sequence[Function]) -> list[Function]:
+    """``functions`` with rectifiers behind the max-pooling that follows: the same numbers, bit for bit, of fewer.
+
+    The largest of rectified values is the rectified largest value; where that is 0 no gradient goes back either way.
+    """
+    swapped = list(functions)
+    for place, (layer, pool) in enumerate(zip(layers, layers[1:-1], strict=False)):
+        if isinstance(layer, ActivatedLayer) and layer.activation == "relu" and isinstance(pool, MaxPool2d):
+            swapped[place], swapped[place + 1] = swapped[place + 1], swapped[place]
+    return swapped
 
 
 class ResidualStack(Stack):
