@@ -54,11 +54,11 @@ class KerasH5(Exporter):
         return None
 
     def recognises(self, path: Path) -> bool:
-        from nnpipe.store.hdf5 import read_attributes
+        from nnpipe.store.hdf5 import read_text
 
-        return path.suffix == ".h5" and "model_config" in read_attributes(path)
+        return path.suffix == ".h5" and read_text(path, "model_config") is not None
 
     def about(self, path: Path) -> Mapping[str, Any]:
-        from nnpipe.store.hdf5 import read_attributes
+        from nnpipe.store.hdf5 import read_text
 
-        return read_document(read_attributes(path).get("nnpipe"), path)
+        return read_document(read_text(path, "nnpipe"), path)

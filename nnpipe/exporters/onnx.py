@@ -72,20 +72,14 @@ class Onnx(Exporter):
         return run
 
     def about(self, path: Path) -> Mapping[str, Any]:
-        """The document. Files beside the model are never read: one that keeps weights in them is refused."""
-        import onnx
+        """The document. Files beside the model are never read, and nothing that may not be run is."""
+        from nnpipe.exporters.onnx_check import checked_model, read_onnx
 
-        try:
-            model = onnx.load(path, load_external_data=False)
-        except Exception as error:  # protobuf's own, which has no types
-            raise DataError("not a readable ONNX file", where=str(path), found=str(error)) from error
-        outside = [weight.name for weight in model.graph.initializer if weight.external_data]
-        if outside:
-            raise DataError(
-                "the file keeps weights in other files, which are not read",
-                where=str(path),
-                expected="all weights inside",
-                found=f"{len(outside)} outside, {outside[0]!r} first",
-            )
+        model = checked_model(read_onnx(path), path)
         entries = {entry.key: entry.value for entry in model.metadata_props}
-        return read_document("{" + ", ".join(f"{json.dumps(k)}: {v}" for k, v in entries.items()) + "}", path)
+        found = read_document("{" + ", ".join(f"{json.dumps(k)}: {v}" for k, v in entries.items()) + "}", path)
+        inputs = [(end.name, [axis.dim_value for axis in end.type.tensor_type.shape.dim]) for end in model.graph.input]
+        if inputs != [("input", [0, *found["input_shape"]])]:
+            expected = f"one input, of any number of examples of shape {found['input_shape']}"
+            raise DataError("the graph is not of the network", where=str(path), expected=expected, found=str(inputs))
+        return found

@@ -37,14 +37,14 @@ class WeightsH5(Exporter):
         return computed_by(load_network(_flat(read_tree(path)), self.about(path), architecture))
 
     def recognises(self, path: Path) -> bool:
-        from nnpipe.store.hdf5 import read_attributes
+        from nnpipe.store.hdf5 import read_text
 
-        return path.suffix == ".h5" and "model_config" not in read_attributes(path)
+        return path.suffix == ".h5" and read_text(path, "model_config") is None
 
     def about(self, path: Path) -> Mapping[str, Any]:
-        from nnpipe.store.hdf5 import read_attributes
+        from nnpipe.store.hdf5 import read_text
 
-        return read_document(read_attributes(path).get("nnpipe"), path)
+        return read_document(read_text(path, "nnpipe"), path)
 
 
 def _nested(tensors: Mapping[str, np.ndarray]) -> Group:

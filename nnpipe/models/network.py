@@ -136,9 +136,14 @@ def load_network(
     Raises:
         DataError: weights and document are not of one model, or a layer of somebody's own is not vouched for.
     """
+    whole, input_shape = _vouched_for(Model.model_validate(about["architecture"]), architecture), about["input_shape"]
+    needed, given = whole.parameters(input_shape), sum(array.size for array in tensors.values())
+    if needed is not None and needed > given:  # before room is made for them
+        expected = f"at least {needed:,} numbers"
+        raise DataError("weights that are not of this model", expected=expected, found=f"{given:,}")
     network = Network(
-        _vouched_for(Model.model_validate(about["architecture"]), architecture),
-        tuple(about["input_shape"]),
+        whole,
+        tuple(input_shape),
         Scaling.model_validate(about["scaling"]),
         about["class_names"],
         torch.Generator().manual_seed(0),

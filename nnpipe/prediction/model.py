@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnpipe.errors import DataError, UsageError
+from nnpipe.errors import DataError, NnpipeError, UsageError
 from nnpipe.exporters import every_exporter
 from nnpipe.models.architecture import Model
 from nnpipe.models.scaling import Scaling
+from nnpipe.prediction.document import checked_document
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nnpipe.exporters.exporter import Run
+
+AT_ONCE = 1 << 26  # values of all examples at one place of the network
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class TrainedModel:
     classes: whether they are classes.
     last_activation: what the outputs went through.
     code: whether it is an autoencoder.
+    at_once: how many examples ``run`` is given at a time, so that memory is bounded; outputs: of one of them.
     """
 
     input_shape: tuple[int, ...]
@@ -35,6 +40,8 @@ class TrainedModel:
     target_scaling: Scaling
     last_activation: str
     code: bool
+    at_once: int
+    outputs: int
     run: Run
 
     def predict(self, raw: np.ndarray) -> np.ndarray:
@@ -42,11 +49,35 @@ class TrainedModel:
 
         Of classes probabilities, or margins where a hinge loss taught linear outputs; of numbers to learn the numbers
         in the data's units; of an autoencoder the squared error of each example, summed over its scaled values.
+
+        Raises:
+            DataError: some are not finite, as of values far from those that it learnt from.
         """
         import numpy as np
 
-        x = np.ascontiguousarray(self.scaling.apply(raw), np.float32)
-        outputs = self.run(x)
+        with np.errstate(all="ignore"):  # what overflows is told below
+            x = np.ascontiguousarray(self.scaling.apply(raw), np.float32)
+            starts = range(0, max(1, len(x)), self.at_once)
+            scores = np.concatenate([self._scores(x[start : start + self.at_once]) for start in starts])
+        if not np.isfinite(scores).all():
+            row = int(np.argmin(np.isfinite(scores).all(axis=1)))
+            raise DataError(
+                "the network has no finite answer",
+                where=f"example {row}",
+                expected="values like those that it learnt from",
+                found=f"values from {raw[row].min():g} to {raw[row].max():g}",
+            )
+        return scores
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        """What ``predict`` gives, of scaled inputs."""
+        import numpy as np
+
+        with _explained("the network cannot be run on these examples"):
+            outputs = self.run(x)
+        if outputs.shape != (len(x), self.outputs):
+            expected, found = f"shape {(len(x), self.outputs)}", f"shape {outputs.shape}"
+            raise DataError("the network does not give what its file says", expected=expected, found=found)
         if self.code:
             return np.asarray(np.square(outputs - x.reshape(len(x), -1)).sum(axis=1, keepdims=True))
         if not self.classes:
@@ -88,31 +119,35 @@ def open_model(path: Path, architecture: Model | None = None) -> TrainedModel:
         raise UsageError(
             "not a file that holds a network", where=str(path), expected=f"a name that ends with {endings}"
         )
-    about = exporter.about(path)  # before it is run: it refuses what must not be
-    run = exporter.load(path, architecture)
+    document = checked_document(exporter.about(path), path)  # before it is run: it refuses what must not be
+    with _explained("the file cannot be run", str(path)):
+        run = exporter.load(path, architecture)
     if run is None:
         raise UsageError(
             f"nothing here runs {exporter.kind} files",
             where=str(path),
             hint="onnx, safetensors and weights_h5 files hold the same network and can be asked",
         )
-    return _model(about, run, path)
+    code = document.code is not None
+    return TrainedModel(
+        input_shape=document.input_shape,
+        scaling=document.scaling,
+        names=("squared_error",) if code else document.class_names or document.target_names,
+        classes=bool(document.class_names) and not code,
+        target_scaling=document.target_scaling,
+        last_activation=document.architecture.last_activation,
+        code=code,
+        at_once=max(1, AT_ONCE // document.largest),
+        outputs=document.outputs,
+        run=run,
+    )
 
 
-def _model(about: Mapping[str, Any], run: Run, path: Path) -> TrainedModel:
+@contextmanager
+def _explained(what: str, where: str | None = None) -> Iterator[None]:
     try:
-        architecture = Model.model_validate(about["architecture"])
-        code = about.get("code") is not None
-        classes, targets = tuple(about["class_names"]), tuple(about.get("target_names", ()))
-        return TrainedModel(
-            input_shape=tuple(about["input_shape"]),
-            scaling=Scaling.model_validate(about["scaling"]),
-            names=("squared_error",) if code else classes or targets,
-            classes=bool(classes) and not code,
-            target_scaling=Scaling.model_validate(about.get("target_scaling", {})),
-            last_activation=architecture.last_activation,
-            code=code,
-            run=run,
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError("the file's model document is damaged", where=str(path), found=str(error)) from error
+        yield
+    except NnpipeError:
+        raise
+    except Exception as error:  # of files that others made, runtimes complain in every way there is
+        raise DataError(what, where=where, found=f"{type(error).__name__}: {error}") from error
