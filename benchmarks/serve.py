@@ -108,7 +108,13 @@ WRONG: dict[str, Wrong] = {
     "a form": ("POST", "/predict", "multipart/form-data; boundary=x", always("--x--"), {415}),
     "no type that there is": ("POST", "/predict", "\x01;;;=", always("{}"), {415}),
     "no picture": ("POST", "/predict", PNG, noise, {422}),
-    "a cut picture": ("POST", "/predict", PNG, lambda draw, right: png(draw.randbytes(64), 8, 8)[: draw.randrange(60)], {422}),
+    "a cut picture": (
+        "POST",
+        "/predict",
+        PNG,
+        lambda draw, right: png(draw.randbytes(64), 8, 8)[: draw.randrange(60)],
+        {422},
+    ),
     "a damaged picture": ("POST", "/predict", "image/jpeg", picture, {200, 422}),
     "a huge picture": ("POST", "/predict", PNG, huge_picture, {422}),
     "a drawing": ("POST", "/predict", "image/svg+xml", always("<svg/>"), {422}),
@@ -211,7 +217,9 @@ class Questions:
     def json(self, draw: random.Random) -> tuple[Body, np.ndarray]:
         rows = [draw.randrange(POOL) for _ in range(draw.randint(1, 16))]
         some = self.raw[rows]
-        return json.dumps({"examples": (some if draw.random() < 0.5 else some.reshape(len(rows), -1)).tolist()}).encode(), self.answers[rows]
+        return json.dumps(
+            {"examples": (some if draw.random() < 0.5 else some.reshape(len(rows), -1)).tolist()}
+        ).encode(), self.answers[rows]
 
     def image(self, draw: random.Random) -> tuple[Body, np.ndarray]:
         row = draw.randrange(POOL)

@@ -54,9 +54,9 @@ class KerasH5(Exporter):
         return None
 
     def recognises(self, path: Path) -> bool:
-        from nnpipe.store.hdf5 import read_text
+        from nnpipe.store.hdf5 import attribute_names
 
-        return path.suffix == ".h5" and read_text(path, "model_config") is not None
+        return path.suffix == ".h5" and "model_config" in attribute_names(path)
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.store.hdf5 import read_text

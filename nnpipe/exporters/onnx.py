@@ -77,9 +77,11 @@ class Onnx(Exporter):
 
         model = checked_model(read_onnx(path), path)
         entries = {entry.key: entry.value for entry in model.metadata_props}
-        found = read_document("{" + ", ".join(f"{json.dumps(k)}: {v}" for k, v in entries.items()) + "}", path)
+        text = ", ".join(f"{json.dumps(str(key))}: {value}" for key, value in entries.items())  # bytes, if damaged
+        found = read_document(f"{{{text}}}", path)
         inputs = [(end.name, [axis.dim_value for axis in end.type.tensor_type.shape.dim]) for end in model.graph.input]
-        if inputs != [("input", [0, *found["input_shape"]])]:
-            expected = f"one input, of any number of examples of shape {found['input_shape']}"
-            raise DataError("the graph is not of the network", where=str(path), expected=expected, found=str(inputs))
+        ends = f"{inputs} to {[end.name for end in model.graph.output]}"
+        expected = f"{[('input', [0, *found['input_shape']])]} to ['output']"
+        if ends != expected:
+            raise DataError("the graph is not of the network", where=str(path), expected=expected, found=ends)
         return found

@@ -117,7 +117,7 @@ def _check_values(model: onnx.ModelProto, path: Path) -> None:
             "an ONNX file whose memory is not bounded",
             where=str(path),
             expected=f"values of a known shape, at most {MOST_VALUES:,} of one example",
-            found=f"{unknown[0]!r}, whose shape depends on values" if unknown else f"{values:,} of one example",
+            found=f"{unknown[0]!r}, whose shape cannot be told" if unknown else f"{values:,} of one example",
         )
 
 

@@ -37,9 +37,9 @@ class WeightsH5(Exporter):
         return computed_by(load_network(_flat(read_tree(path)), self.about(path), architecture))
 
     def recognises(self, path: Path) -> bool:
-        from nnpipe.store.hdf5 import read_text
+        from nnpipe.store.hdf5 import attribute_names
 
-        return path.suffix == ".h5" and read_text(path, "model_config") is None
+        return path.suffix == ".h5" and "model_config" not in attribute_names(path)
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.store.hdf5 import read_text

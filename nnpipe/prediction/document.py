@@ -69,7 +69,7 @@ class Document(BaseModel):
     @model_validator(mode="after")
     def _check_sizes(self) -> Document:
         if self.largest > MOST_VALUES:
-            raise ValueError(f"{self.largest:,} values of one example, more than {MOST_VALUES:,}")
+            raise ValueError(f"more than {MOST_VALUES:,} values of one example")
         if len(self.architecture.shapes(self.input_shape)[-1]) != 1:
             raise ValueError("a network that does not give vectors")
         return self
@@ -127,7 +127,9 @@ def checked_document(about: Mapping[str, Any], path: Path) -> Document:
         return Document.model_validate(about)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        found = ": ".join((".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, "))).lstrip(": ")
+    except TypeError as error:  # a kind that is no text to pydantic
+        found = str(error)
     except RecursionError:
         found = "parts within parts without an end"
     raise DataError("the file's model document is damaged", where=str(path), found=found)

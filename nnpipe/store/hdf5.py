@@ -172,7 +172,11 @@ def tree_bytes(root: Group) -> bytes:
 
 def _write_group(target: h5py.Group, group: Group) -> None:
     for name, value in group.attributes.items():
-        target.attrs[name] = value
+        if isinstance(value, str):
+            text = value.encode()  # of a fixed length: see ``read_text``
+            target.attrs.create(name, np.bytes_(text), dtype=h5py.string_dtype("utf-8", max(1, len(text))))
+        else:
+            target.attrs[name] = value
     for name, array in group.arrays.items():
         target.create_dataset(name, data=array)
     for name, child in group.groups.items():
@@ -190,18 +194,29 @@ def read_tree(path: Path) -> Group:
         return _Reader(path).group(file, 0)
 
 
+def attribute_names(path: Path) -> frozenset[str]:
+    """What the attributes of the root of the HDF5 file at ``path`` are called. Raises as ``read_tree`` does."""
+    with _foreign(path) as file:
+        return frozenset(file.attrs)
+
+
 def read_text(path: Path, name: str) -> str | None:
     """The text that is the attribute ``name`` of the root of the HDF5 file at ``path``; None where there is none.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or the text is of variable length: of such HDF5 2.0 may never come to an
+            end in a damaged file, and many could be one and the same.
     """
     with _foreign(path) as file:
-        # Its type is looked at first: of an array of texts all could be one and the same, and long.
-        if name not in file.attrs or file.attrs.get_id(name).shape != ():
+        if name not in file.attrs:
             return None
-        text = file.attrs[name]
-        return text if isinstance(text, str) else None
+        kind = file.attrs.get_id(name)
+        if kind.shape != () or kind.dtype.kind != "S":
+            expected, found = "one text of a fixed length", f"dtype {kind.dtype}, shape {kind.shape}"
+            raise CorruptionError(
+                "an attribute that is not read", where=f"{path}:{name}", expected=expected, found=found
+            )
+        return bytes(file.attrs[name]).decode()
 
 
 @contextmanager
