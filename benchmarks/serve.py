@@ -4,15 +4,16 @@
 
 The server is a process of its own; connections are threads here, each with one that is kept alive. Six requests of ten
 are well formed, JSON of several examples or a PNG, and what comes back is compared with what the model itself says. The
-others are drawn from ``WRONG`` and ``BROKEN``: what is no JSON, no image, no HTTP, too large, slow, or cut. Each of those
-that can be answered must be with a status of 4xx and an ``error``. Printed are requests a second, the latency of the
-well-formed ones, the statuses, and the memory of the server; then it is asked to stop. The exit status is 1 if any of
-this is not as it should be. Client and server share the machine's cores.
+others are drawn from ``WRONG`` and ``BROKEN``: what is no JSON, no image, no HTTP, too large, slow, or cut. Those that
+can be answered must be with a status of 4xx and an ``error``. Printed are requests a second, the latency of well-formed
+ones, the statuses, and the memory of the server; then it is asked to stop. The exit status is 1 if any of this is not
+as it should be. Client and server share the machine's cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import io
 import json
@@ -45,14 +46,17 @@ Wrong = tuple[str, str, str, Callable[[random.Random, Body], Body], set[int]]  #
 
 
 def noise(draw: random.Random, right: Body) -> Body:
+    """Bytes of no meaning."""
     return draw.randbytes(draw.randint(1, 2000))
 
 
 def cut(draw: random.Random, right: Body) -> Body:
+    """The beginning of a right body."""
     return right[: draw.randrange(len(right))]
 
 
 def spoilt(draw: random.Random, right: Body) -> Body:
+    """A right body with a few other bytes in it."""
     body = bytearray(right)
     for _ in range(draw.randint(1, 20)):
         body[draw.randrange(len(body))] = draw.randrange(256)
@@ -60,6 +64,7 @@ def spoilt(draw: random.Random, right: Body) -> Body:
 
 
 def always(text: str) -> Callable[[random.Random, Body], Body]:
+    """The same body every time."""
     return lambda draw, right: text.encode()
 
 
@@ -154,6 +159,7 @@ def _sized(right: Body, length: int) -> bytes:
 
 
 def png(values: bytes, height: int, width: int, channels: int = 1) -> bytes:
+    """The file of an image of ``values``, channels last."""
     file = io.BytesIO()
     shape = (height, width) if channels == 1 else (height, width, channels)
     Image.fromarray(np.frombuffer(values, np.uint8).reshape(shape)).save(file, "PNG")
@@ -164,7 +170,7 @@ class Server:
     """The process, and what can be seen of it from outside."""
 
     def __init__(self, model: Path) -> None:
-        self.said = tempfile.TemporaryFile("w+")
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
         command = [sys.executable, "-m", "nnpipe", "serve", str(model), "--port", "0"]
         self.process = subprocess.Popen(command, stderr=self.said)
         while not (found := re.search(r"http://127.0.0.1:(\d+)", self.stderr())):
@@ -283,10 +289,8 @@ class Client:
 
     def _exchange(self, method: str, path: str, kind: str, body: Body) -> tuple[int, Any]:
         """Over the connection that is kept; the server may close it after an answer."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may answer before the end of a large body
             self.connection.request(method, path, body, {"Content-Type": kind} if kind else {})
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has answered before the end; so does every server that refuses a large body
         answer = self.connection.getresponse()
         return answer.status, json.loads(answer.read())
 

@@ -153,7 +153,7 @@ class Reading:
     def _npy(self, path: Path) -> Iterator[np.ndarray]:
         try:
             whole = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # of its header, which is Python's grammar, any
             raise DataError("not a readable .npy file", where=str(path), found=str(error)) from error
         self._check(whole.shape, whole.dtype, path)
         for start in range(0, len(whole), self.rows):

@@ -1,11 +1,12 @@
 """Files that claim to hold a network and were made to do harm.
 
 ``MODELS`` has of each what it is called, a maker, and a part of what it is refused with. A maker gets the path of a
-right file of that name, if there is one, and spoils it.
+right file of that name, if there is one, and spoils it. Two more modules have what a document and a graph may say.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import zipfile
@@ -16,6 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from h5py import h5l
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 Make = Callable[[Path], object]
@@ -73,16 +75,52 @@ def an_archive_that_grows_without_measure(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name in ("config.json", "metadata.json"):
             with archive.open(name, "w") as member:
-                for _ in range(40):
+                for _ in range(10):
                     member.write(bytes(10 << 20))
 
 
-@refused("not a readable archive", "huggingface.zip")
+@refused("does not compress what is inside", "huggingface.zip")
 def an_archive_that_claims_more(path: Path) -> None:
     data = bytearray(path.read_bytes())
     place = data.rindex(b"PK\x01\x02", 0, data.rindex(b"config.json"))
-    data[place + 20 : place + 28] = (0x1000).to_bytes(4, "little") * 2  # more than there is of this member
+    data[place + 20 : place + 28] = (0xFFFFFFF0).to_bytes(4, "little") * 2
     path.write_bytes(data)
+
+
+@refused("", "model.onnx", "model.safetensors", "weights.h5", "huggingface.zip", "model.keras", "model.h5")
+def a_file_cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+@refused("not a readable ONNX", "model.onnx")
+def an_onnx_file_larger_than_any(path: Path) -> None:
+    os.truncate(path, 1 << 40)  # takes no room on the disk
+
+
+@refused("not a readable ONNX", "model.onnx")
+def an_onnx_file_that_claims_more(path: Path) -> None:
+    path.write_bytes(b"\x3a\xff\xff\xff\xff\x07" + path.read_bytes())  # a graph of 2 GB
+
+
+@refused("nothing here runs keras", "model.keras", "model.h5")
+def a_keras_model_that_runs_python(path: Path) -> None:
+    layer = {
+        "class_name": "Lambda",
+        "module": "os",
+        "registered_name": "os>system",
+        "config": {"function": f"mkdir {TRAP}"},
+    }
+    config = json.dumps({"class_name": "Sequential", "config": {"name": "network", "layers": [layer]}})
+    if path.suffix == ".h5":
+        with h5py.File(path, "a") as file:
+            del file.attrs["model_config"]
+            file.attrs["model_config"] = config
+    else:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in {**members, "config.json": config}.items():
+                archive.writestr(name, data)
 
 
 # HDF5.
@@ -171,7 +209,7 @@ def records(file: h5py.File) -> None:
     file[WEIGHT] = np.zeros(6, [("a", "f4"), ("b", "i8")])
 
 
-@h5("does not say what network")
+@h5("one text of a fixed length")
 def a_document_of_many_texts(file: h5py.File) -> None:
     del file.attrs["nnpipe"]
     file.attrs.create("nnpipe", np.array(["a", "b"], object), dtype=h5py.string_dtype())
@@ -218,10 +256,37 @@ for words, make in {
     MODELS[f"safetensors: {words}"] = ("model.safetensors", make, "not a readable safetensors")
 
 
-@refused("not of this model", "model.safetensors")
-def weights_of_other_names(path: Path) -> None:
-    from safetensors import safe_open
-
+def document_in(path: Path) -> dict[str, str]:
     with safe_open(path, "numpy") as file:
-        document = file.metadata()
-    save_file({"evil": np.zeros((6, 20), np.float32), **load_file(path)}, path, metadata=document)
+        found: dict[str, str] = file.metadata()
+    return found
+
+
+@refused("does not say what network", "model.safetensors")
+def weights_without_a_document(path: Path) -> None:
+    save_file(load_file(path), path)
+
+
+@refused("not of this model", "model.safetensors")
+def weights_of_another_name(path: Path) -> None:
+    save_file({**load_file(path), "evil": np.zeros((6, 20), np.float32)}, path, metadata=document_in(path))
+
+
+@refused("not of this model", "model.safetensors")
+def weights_of_another_shape(path: Path) -> None:
+    changed = {**load_file(path), "layers.0.weight": np.zeros((7, 20), np.float32)}
+    save_file(changed, path, metadata=document_in(path))
+
+
+@refused("", "model.safetensors")
+def weights_of_a_type_that_numpy_has_not(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'"F32"', b'"I32"', 1).replace(b'"F32"', b'"BF16"'))
+
+
+@refused("whose code is run", "model.safetensors")
+def a_class_to_import(path: Path) -> None:
+    about = json.loads(document_in(path)["nnpipe"])
+    custom = {"kind": "custom", "class": "os.mkdir", "options": {"path": TRAP}, "output_shape": [20]}
+    about["architecture"]["layers"].insert(0, custom)
+    save_file(load_file(path), path, metadata={"nnpipe": json.dumps(about)})

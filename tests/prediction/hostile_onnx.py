@@ -155,7 +155,7 @@ def weights_of_a_negative_size(model: onnx.ModelProto) -> None:
     model.graph.initializer[0].dims[0] *= -1
 
 
-@refused("not a graph of ONNX's operators")
+@refused(UNBOUNDED)
 def an_operator_that_there_is_not(model: onnx.ModelProto) -> None:
     before_the_end(model, helper.make_node("Exec", ["input"], ["x"]))
 
@@ -183,7 +183,7 @@ def an_output_of_another_shape(model: onnx.ModelProto) -> None:
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 6
 
 
-@refused("")
+@refused("not of the network")
 def no_output(model: onnx.ModelProto) -> None:
     del model.graph.output[:]
 
