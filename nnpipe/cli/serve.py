@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +28,8 @@ def serve(
     import socket
 
     trained = opened_model(model, store)  # a wrong name is told before anything is listened to
-    listening = socket.socket()
+    # Where the protocol is named, asyncio sends small answers at once; else each waits 40 ms for those before it.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
@@ -40,11 +42,18 @@ def serve(
 
     import uvicorn
 
+    from nnpipe.prediction.protocol import Protocol
     from nnpipe.prediction.service import Limits, make_app
 
     name = Path(model).name if Path(model).is_file() else model
     config = uvicorn.Config(
-        make_app(trained, name, Limits(size, examples)), log_level="warning", timeout_graceful_shutdown=GRACE
+        make_app(trained, name, Limits(size=size, examples=examples)),
+        http=Protocol,
+        ws="none",
+        log_level="error",
+        timeout_graceful_shutdown=GRACE,
     )
+    # uvicorn stops in order when it is told to, and then raises the signal again: to have been stopped is no failure.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     print(f"{name} answers at http://{host}:{listening.getsockname()[1]}", file=sys.stderr, flush=True)
     uvicorn.Server(config).run(sockets=[listening])

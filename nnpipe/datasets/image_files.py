@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+# Whatever a file is called: Pillow would run another program to draw PostScript.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MOST_PIXELS = 50_000_000  # of one image: a small file can hold a huge one
 
 
@@ -64,10 +65,10 @@ def decode_image(
 
 @contextmanager
 def _opened(source: Path | BinaryIO, where: str) -> Iterator[Image.Image]:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(source) as image:
+        with Image.open(source, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise DataError(
                     "an image of too many pixels",
@@ -78,6 +79,6 @@ def _opened(source: Path | BinaryIO, where: str) -> Iterator[Image.Image]:
             yield image
     except DataError:
         raise
-    # What the decoders of Pillow raise on damaged images; a broken PNG is a SyntaxError.
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise DataError("an image cannot be read", where=where, expected="an image", found=str(error)) from error
+    except Exception as error:  # on damaged images decoders raise whatever comes: a broken PNG is a SyntaxError
+        told = "none of these" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise DataError("an image cannot be read", where=where, expected=", ".join(FORMATS), found=told) from error

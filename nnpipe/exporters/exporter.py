@@ -189,7 +189,7 @@ def read_document(text: object, path: Path) -> dict[str, Any]:
     """
     try:
         found = json.loads(text if isinstance(text, str) else "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not DOCUMENT.issubset(found):
         raise DataError(

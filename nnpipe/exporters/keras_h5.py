@@ -54,11 +54,13 @@ class KerasH5(GraphExporter, WeightsExporter):
 
     def read(self, path: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
         from nnpipe.exporters.keras_reading import our_tensors
-        from nnpipe.exporters.keras_saved import saved_in_groups
-        from nnpipe.store.hdf5 import read_tree
+        from nnpipe.exporters.keras_saved import saved_by_name
+        from nnpipe.store.hdf5 import read_text, read_tree
 
         document = self.about(path)
-        return our_tensors(document, saved_in_groups(read_tree(path), path), path), document
+        return our_tensors(
+            document, saved_by_name(read_tree(path), read_text(path, "model_config"), path), path
+        ), document
 
     def outputs(
         self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None
@@ -73,13 +75,12 @@ class KerasH5(GraphExporter, WeightsExporter):
         return keras_example(file, self.example_reads)
 
     def recognises(self, path: Path) -> bool:
-        from nnpipe.store.hdf5 import read_attributes
+        from nnpipe.store.hdf5 import attribute_names
 
-        return path.suffix == ".h5" and "model_config" in read_attributes(path)
+        return path.suffix == ".h5" and "model_config" in attribute_names(path)
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.exporters.keras_reading import told_document
-        from nnpipe.store.hdf5 import read_attributes
+        from nnpipe.store.hdf5 import read_text
 
-        attributes = read_attributes(path)
-        return told_document(attributes.get("nnpipe"), attributes.get("model_config"), path)
+        return told_document(read_text(path, "nnpipe"), read_text(path, "model_config"), path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from nnpipe.exporters.keras_reading import Saved, read_config
 from nnpipe.store.hdf5 import Group
 
 
-def saved_in_groups(root: Group, path: Path) -> list[Saved]:
-    """Of a file ``.h5``: what each layer with weights holds, in the order of layers.
+def saved_by_name(root: Group, config: object, path: Path) -> list[Saved]:
+    """Of a file ``.h5`` whose layers ``config`` describes: what each layer with weights holds, in the order of layers.
 
     Raises:
         DataError: there are none.
@@ -26,12 +26,8 @@ def saved_in_groups(root: Group, path: Path) -> list[Saved]:
     if saved is None:
         what, expected = "the file holds no weights", "what model.save writes, not the architecture alone"
         raise DataError(what, where=str(path), expected=expected)
-    found = []
-    for layer in _names(saved, "layer_names"):
-        group = saved.groups.get(layer, Group())
-        arrays = {name: _array(group, name) for name in _names(group, "weight_names")}
-        # "sequential/dense/kernel:0" is the kernel.
-        found.append({name.split("/")[-1].partition(":")[0]: a for name, a in arrays.items() if a is not None})
+    names = [layer["config"].get("name") for layer in described_layers(read_config(config, path))]
+    found = [dict(_arrays(saved.groups.get(str(name), Group()))) for name in names]
     return [arrays for arrays in found if arrays]
 
 
@@ -67,20 +63,9 @@ def _weight_names(layer: Config) -> list[str]:
     return []
 
 
-def _names(group: Group, attribute: str) -> list[str]:
-    """A list of names, which may have had to be divided into several attributes, numbered from 0."""
-    numbered = sorted((name for name in group.attributes if re.fullmatch(rf"{attribute}\d+", name)), key=_number)
-    parts = [group.attributes[name] for name in (attribute, *numbered) if name in group.attributes]
-    names = [name for part in parts for name in np.asarray(part).ravel().tolist()]
-    return [name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names]
-
-
-def _number(name: str) -> int:
-    return int(re.sub(r"\D", "", name))
-
-
-def _array(group: Group, name: str) -> np.ndarray | None:
-    *above, last = name.split("/")
-    for each in above:
-        group = group.groups.get(each, Group())
-    return group.arrays.get(last)
+def _arrays(group: Group) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of a group and of those in it; ``sequential/dense/kernel:0`` is the kernel."""
+    for name, array in group.arrays.items():
+        yield name.partition(":")[0], array
+    for inside in group.groups.values():
+        yield from _arrays(inside)

@@ -43,8 +43,10 @@ class OnnxFile(GraphExporter):
         )
 
     def about(self, path: Path) -> Mapping[str, Any]:
-        """The document. Files beside the model are never read: one that keeps weights in them is refused."""
-        return read_onnx_document(path.read_bytes(), path)
+        """The document. Files beside the model are never read, and nothing that may not be run is."""
+        from nnpipe.exporters.onnx_check import read_onnx
+
+        return read_onnx_document(read_onnx(path), path)
 
 
 def onnx_model(network: Network, *, raw: bool = False) -> onnx.ModelProto:
@@ -112,21 +114,18 @@ def read_onnx_document(data: bytes, path: Path) -> dict[str, Any]:
     """The document in the ONNX file whose bytes are ``data``.
 
     Raises:
-        DataError: it is damaged, has none, or keeps weights in other files; ``path`` is the file it was found in.
+        DataError: it is damaged, has none, is of another graph, or has something that may not be run, as
+            ``checked_model`` says; ``path`` is the file it was found in.
     """
-    import onnx
+    from nnpipe.exporters.onnx_check import checked_model
 
-    try:
-        model = onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf's own, which has no types
-        raise DataError("not a readable ONNX file", where=str(path), found=str(error)) from error
-    outside = [weight.name for weight in model.graph.initializer if weight.external_data]
-    if outside:
-        raise DataError(
-            "the file keeps weights in other files, which are not read",
-            where=str(path),
-            expected="all weights inside",
-            found=f"{len(outside)} outside, {outside[0]!r} first",
-        )
+    model = checked_model(data, path)
     entries = {entry.key: entry.value for entry in model.metadata_props}
-    return read_document("{" + ", ".join(f"{json.dumps(k)}: {v}" for k, v in entries.items()) + "}", path)
+    text = ", ".join(f"{json.dumps(str(key))}: {value}" for key, value in entries.items())  # bytes, if damaged
+    found = read_document(f"{{{text}}}", path)
+    inputs = [(end.name, [axis.dim_value for axis in end.type.tensor_type.shape.dim]) for end in model.graph.input]
+    ends = f"{inputs} to {[end.name for end in model.graph.output]}"
+    expected = f"{[('input', [0, *found['input_shape']])]} to ['output']"
+    if ends != expected:
+        raise DataError("the graph is not of the network", where=str(path), expected=expected, found=ends)
+    return found

@@ -35,14 +35,14 @@ class WeightsH5(WeightsExporter):
         return _flat(read_tree(path)), self.about(path)
 
     def recognises(self, path: Path) -> bool:
-        from nnpipe.store.hdf5 import read_attributes
+        from nnpipe.store.hdf5 import attribute_names
 
-        return path.suffix == ".h5" and "model_config" not in read_attributes(path)
+        return path.suffix == ".h5" and "model_config" not in attribute_names(path)
 
     def about(self, path: Path) -> Mapping[str, Any]:
-        from nnpipe.store.hdf5 import read_attributes
+        from nnpipe.store.hdf5 import read_text
 
-        return read_document(read_attributes(path).get("nnpipe"), path)
+        return read_document(read_text(path, "nnpipe"), path)
 
 
 def _nested(tensors: Mapping[str, np.ndarray]) -> Group:

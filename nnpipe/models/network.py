@@ -150,6 +150,11 @@ def load_network(
     Raises:
         DataError: weights and document are not of one model, or a layer of somebody's own is not vouched for.
     """
+    needed = Model.model_validate(about["architecture"]).parameters(tuple(about["input_shape"]))
+    given = sum(array.size for array in tensors.values())
+    if needed is not None and needed > given:  # before room is made for them
+        expected = f"at least {needed:,} numbers"
+        raise DataError("weights that are not of this model", expected=expected, found=f"{given:,}")
     network = network_of(about, architecture)
     weights = {name: torch.tensor(array) for name, array in tensors.items()}
     try:

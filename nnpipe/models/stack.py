@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ def _after_pooling(layers: Sequence[Layer], functions: Sequence[Function]) -> li
     The largest of rectified values is the rectified largest value; where that is 0 no gradient goes back either way.
     """
     swapped = list(functions)
-    for place, (layer, pool) in enumerate(zip(layers, layers[1:-1], strict=False)):
+    for place, (layer, pool) in enumerate(pairwise(layers[:-1])):
         if isinstance(layer, ActivatedLayer) and layer.activation == "relu" and isinstance(pool, MaxPool2d):
             swapped[place], swapped[place + 1] = swapped[place + 1], swapped[place]
     return swapped

@@ -9,8 +9,8 @@ from typing import Any
 from nnpipe.errors import NnpipeError, UsageError
 from nnpipe.exporters import exporter_of, find_exporter
 from nnpipe.exporters.exporter import WeightsExporter
-from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import Layer
+from nnpipe.prediction.document import checked_document
 from nnpipe.spec import problem
 
 FORMATS = "Keras's .h5 or .keras, or what export wrote as safetensors, weights_h5 or huggingface"
@@ -46,9 +46,9 @@ def _read(path: Path, format_: object) -> tuple[str, tuple[Layer, ...]]:
         exporter = exporter_of(path) if format_ is None else find_exporter(str(format_))
         if not isinstance(exporter, WeightsExporter):
             raise UsageError(f"{exporter.kind} files are not learnt on from", where=str(path), expected=FORMATS)
-        document = exporter.about(path)
-        model = Model.model_validate(document["architecture"])
-        if document.get("code") is not None:
+        document = checked_document(exporter.about(path), path)
+        model = document.architecture
+        if document.code is not None:
             raise UsageError("the file holds an autoencoder", where=str(path), expected="a network with answers")
         if any(layer.kind == "custom" for _, layer in model.at_any_depth()):
             raise UsageError(
@@ -60,5 +60,3 @@ def _read(path: Path, format_: object) -> tuple[str, tuple[Layer, ...]]:
         raise problem(
             what, path=("model", "from"), expected=error.expected, found=error.found, hint=error.hint
         ) from error
-    except ValueError as error:
-        raise problem(f"{path}: the model document is damaged", path=("model", "from"), found=str(error)) from error

@@ -137,11 +137,15 @@ class Reading:
             from nnpipe.datasets.array_files import open_file
 
             with open_file(path) as file:
-                yield from file.blocks(self._chosen(file.names(), path), self.rows)
+                name = self._chosen(file.names(), path)
+                self._check(file.shape(name), file.dtype(name), path)
+                yield from file.blocks(name, self.rows)
         elif "ubyte" in path.name or ".idx" in path.suffixes:
             from nnpipe.datasets.idx import open_idx
 
-            yield from open_idx(path, (2, 3, 4)).blocks(self.rows)
+            idx = open_idx(path, (2, 3, 4))
+            self._check(idx.shape, idx.dtype, path)
+            yield from idx.blocks(self.rows)
         else:
             expected = f"an image, a folder of images, .npy, {', '.join(ARRAY_FILES)}, .csv, .tsv or an IDX file"
             raise UsageError("no kind of file that examples are read from", where=str(path), expected=expected)
@@ -149,10 +153,9 @@ class Reading:
     def _npy(self, path: Path) -> Iterator[np.ndarray]:
         try:
             whole = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # of its header, which is Python's grammar, any
             raise DataError("not a readable .npy file", where=str(path), found=str(error)) from error
-        if whole.ndim == 0:
-            raise DataError("not an array of examples", where=str(path), found="one number")
+        self._check(whole.shape, whole.dtype, path)
         for start in range(0, len(whole), self.rows):
             yield np.asarray(whole[start : start + self.rows])
 
@@ -169,18 +172,38 @@ class Reading:
             )
         return chosen
 
+    def _check(self, shape: tuple[int, ...], dtype: np.dtype, path: Path) -> None:
+        """Refuse an array that holds no examples before any of it is read: one row could be larger than memory."""
+        from nnpipe.datasets.examples import kept_dtype
+        from nnpipe.datasets.idx import LARGEST_RATIO
+
+        if not shape:
+            raise DataError("not an array of examples", where=str(path), found="one number")
+        kept_dtype(dtype, str(path))
+        self._channels_last(shape[1:], str(path))
+        size, most = math.prod(shape) * dtype.itemsize, path.stat().st_size * LARGEST_RATIO
+        if size > most and path.is_file():
+            raise DataError(
+                "an array that claims more than the file can hold",
+                where=str(path),
+                expected=f"at most {most:,} bytes",
+                found=f"{size:,} bytes, shape ({_tuple(shape)})",
+            )
+
     def fitted(self, block: np.ndarray, where: str, first: int = 0) -> np.ndarray:
         """(n, *shape), from flattened examples too, from those without an axis of channels or with it last."""
         from nnpipe.datasets.examples import checked_examples
 
-        checked = checked_examples(block, where, first)
-        own = checked.shape[1:]
-        if own == self.shape:
-            return checked
+        if self._channels_last(block.shape[1:], where):
+            block = np.ascontiguousarray(block.transpose(0, 3, 1, 2))
+        return checked_examples(block, where, first).reshape(len(block), *self.shape)
+
+    def _channels_last(self, own: tuple[int, ...], where: str) -> bool:
+        """Whether examples of shape ``own`` have their axes in another order than the network wants."""
+        if own in (self.shape, (math.prod(self.shape),)) or (1, *own) == self.shape:
+            return False
         if len(self.shape) == 3 and own == (*self.shape[1:], self.shape[0]):
-            return np.ascontiguousarray(checked.transpose(0, 3, 1, 2))
-        if own == (math.prod(self.shape),) or (1, *own) == self.shape:
-            return checked.reshape(len(checked), *self.shape)
+            return True
         raise DataError(
             "examples of another shape", where=where, expected=_words(self.shape), found=f"shape (n, {_tuple(own)})"
         )

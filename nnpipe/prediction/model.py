@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnpipe.errors import DataError, UsageError
+from nnpipe.errors import DataError, NnpipeError, UsageError
 from nnpipe.exporters import exporter_of
 from nnpipe.exporters.exporter import WeightsExporter
 from nnpipe.exporters.preprocessing import in_units
 from nnpipe.models.architecture import Model
 from nnpipe.models.scaling import Scaling
+from nnpipe.prediction.document import checked_document
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nnpipe.exporters.exporter import Run
+
+AT_ONCE = 1 << 26  # values of all examples at one place of the network
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class TrainedModel:
     last_activation: what the outputs went through.
     code: whether it is an autoencoder.
     reads_raw: whether ``run`` scales by itself, what it reads and what it gives.
+    at_once: how many examples ``run`` is given at a time, so that memory is bounded; outputs: of one of them.
     """
 
     input_shape: tuple[int, ...]
@@ -39,6 +44,8 @@ class TrainedModel:
     last_activation: str
     code: bool
     reads_raw: bool
+    at_once: int
+    outputs: int
     run: Run
 
     def predict(self, raw: np.ndarray) -> np.ndarray:
@@ -46,11 +53,35 @@ class TrainedModel:
 
         Of classes probabilities, or margins where a hinge loss taught linear outputs; of numbers to learn the numbers
         in the data's units; of an autoencoder the squared error of each example, summed over its scaled values.
+
+        Raises:
+            DataError: some are not finite, as of values far from those that it learnt from.
         """
         import numpy as np
 
+        with np.errstate(all="ignore"):  # what overflows is told below
+            starts = range(0, max(1, len(raw)), self.at_once)
+            scores = np.concatenate([self._scores(raw[start : start + self.at_once]) for start in starts])
+        if not np.isfinite(scores).all():
+            row = int(np.argmin(np.isfinite(scores).all(axis=1)))
+            raise DataError(
+                "the network has no finite answer",
+                where=f"example {row}",
+                expected="values like those that it learnt from",
+                found=f"values from {raw[row].min():g} to {raw[row].max():g}",
+            )
+        return scores
+
+    def _scores(self, raw: np.ndarray) -> np.ndarray:
+        """What ``predict`` gives, of so many examples as ``run`` takes at a time."""
+        import numpy as np
+
         x = np.ascontiguousarray(self.scaling.apply(raw), np.float32)
-        outputs = self.run(np.ascontiguousarray(raw, np.float32) if self.reads_raw else x)
+        with _explained("the network cannot be run on these examples"):
+            outputs = self.run(np.ascontiguousarray(raw, np.float32) if self.reads_raw else x)
+        if outputs.shape != (len(x), self.outputs):
+            expected, found = f"shape {(len(x), self.outputs)}", f"shape {outputs.shape}"
+            raise DataError("the network does not give what its file says", expected=expected, found=found)
         if self.code:
             if self.reads_raw:
                 outputs = self.scaling.apply(outputs.reshape(x.shape)).reshape(outputs.shape)
@@ -85,34 +116,38 @@ def open_model(path: Path, architecture: Model | None = None) -> TrainedModel:
         UsageError: there is no such file or format, or nothing here runs it.
     """
     exporter = exporter_of(path)
-    about = exporter.about(path)  # before it is run: it refuses what must not be
-    run = exporter.load(path, architecture)
+    about = exporter.about(path)
+    document = checked_document(about, path)  # before it is run: it refuses what must not be
+    with _explained("the file cannot be run", str(path)):
+        run = exporter.load(path, architecture)
     if run is None:
         raise UsageError(
             f"nothing here runs {exporter.kind} files",
             where=str(path),
             hint="onnx, safetensors and weights_h5 files hold the same network and can be asked",
         )
-    # What is read back from a file of weights is our network, which never scales.
-    reads_raw = about.get("preprocessing") == "inside" and not isinstance(exporter, WeightsExporter)
-    return _model(about, run, path, reads_raw)
+    code = document.code is not None
+    return TrainedModel(
+        input_shape=document.input_shape,
+        scaling=document.scaling,
+        names=("squared_error",) if code else document.class_names or document.target_names,
+        classes=bool(document.class_names) and not code,
+        target_scaling=document.target_scaling,
+        last_activation=document.architecture.last_activation,
+        code=code,
+        # What is read back from a file of weights is our network, which never scales.
+        reads_raw=about.get("preprocessing") == "inside" and not isinstance(exporter, WeightsExporter),
+        at_once=max(1, AT_ONCE // document.largest),
+        outputs=document.outputs,
+        run=run,
+    )
 
 
-def _model(about: Mapping[str, Any], run: Run, path: Path, reads_raw: bool) -> TrainedModel:
+@contextmanager
+def _explained(what: str, where: str | None = None) -> Iterator[None]:
     try:
-        architecture = Model.model_validate(about["architecture"])
-        code = about.get("code") is not None
-        classes, targets = tuple(about["class_names"]), tuple(about.get("target_names", ()))
-        return TrainedModel(
-            input_shape=tuple(about["input_shape"]),
-            scaling=Scaling.model_validate(about["scaling"]),
-            names=("squared_error",) if code else classes or targets,
-            classes=bool(classes) and not code,
-            target_scaling=Scaling.model_validate(about.get("target_scaling", {})),
-            last_activation=architecture.last_activation,
-            code=code,
-            reads_raw=reads_raw,
-            run=run,
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError("the file's model document is damaged", where=str(path), found=str(error)) from error
+        yield
+    except NnpipeError:
+        raise
+    except Exception as error:  # of files that others made, runtimes complain in every way there is
+        raise DataError(what, where=where, found=f"{type(error).__name__}: {error}") from error

@@ -4,22 +4,26 @@
     GET  /model          what it reads and what its answers are called
     POST /predict        {"examples": [[...], ...]}, or one image as image/png, image/jpeg ...
 
-A wrong request is answered with its mistake and a status of 4xx; nothing that is sent can execute, and no more than
-``Limits`` allow is held in memory.
+A wrong request is answered with its mistake, ``{"error": ...}``, and a status of 4xx; nothing that is sent can execute,
+and no more than ``Limits`` allow is held in memory of a request.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import os
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn
 
 import numpy as np
-from fastapi import FastAPI, Request
-from fastapi.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.requests import ClientDisconnect
 
 from nnpipe.datasets.image_files import decode_image
 from nnpipe.errors import DataError
@@ -29,29 +33,37 @@ from nnpipe.prediction.model import TrainedModel
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may cost. size: bytes of its body; examples: how many it may ask about."""
+    """What one request may cost.
+
+    size: bytes of its body; seconds: until all of it is there; examples: how many it may ask about.
+    """
 
     size: int = 16 << 20
+    seconds: float = 30
     examples: int = 1024
 
 
-class Refused(Exception):
+class Refused(HTTPException):
     """A request that is answered with ``status`` and what is wrong with it."""
 
     def __init__(self, status: HTTPStatus, problem: str) -> None:
-        super().__init__(problem)
-        self.status, self.problem = status, problem
+        super().__init__(status, problem)
 
 
 def make_app(model: TrainedModel, name: str, limits: Limits | None = None) -> FastAPI:
     """The application that answers for ``model``, called ``name``."""
     bounds, reading = limits or Limits(), Reading(model.input_shape, model.scaling, resize=True)
     # Its pages of documentation would load scripts from elsewhere; docs/serving.md has what they say.
-    app = FastAPI(title=name, docs_url=None, redoc_url=None)
+    app = FastAPI(title=name, docs_url=None, redoc_url=None, redirect_slashes=False)
+    answering = CapacityLimiter(os.cpu_count() or 1)  # more at once would take more memory and no less time
 
-    @app.exception_handler(Refused)
-    async def refused(request: Request, error: Refused) -> JSONResponse:
-        return JSONResponse({"error": error.problem}, error.status)
+    @app.exception_handler(AnyHTTPException)  # what is no path or no method here among them
+    async def refused(request: Request, error: AnyHTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> JSONResponse:
+        return JSONResponse({"error": "a body that is cut short"}, HTTPStatus.BAD_REQUEST)  # which nobody hears
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -71,19 +83,26 @@ def make_app(model: TrainedModel, name: str, limits: Limits | None = None) -> Fa
     @app.post("/predict")
     async def predict(request: Request) -> dict[str, Any]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        body = await _body(request, bounds.size)
-        return await run_in_threadpool(_answer, model, reading, kind, body, bounds)
+        body = await _body(request, bounds)
+        return await to_thread.run_sync(_answer, model, reading, kind, body, bounds, limiter=answering)
 
     return app
 
 
-async def _body(request: Request, most: int) -> bytes:
-    """The body, as long as it is not longer than ``most`` bytes."""
+async def _body(request: Request, limits: Limits) -> bytes:
+    """The body, if it is as short and comes as soon as it has to."""
+    too_long = Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of more than {limits.size} bytes")
+    if int(request.headers.get("content-length", 0)) > limits.size:
+        raise too_long  # before it is sent
     found = bytearray()
-    async for chunk in request.stream():
-        found += chunk
-        if len(found) > most:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of more than {most} bytes")
+    try:
+        async with asyncio.timeout(limits.seconds):
+            async for chunk in request.stream():
+                found += chunk
+                if len(found) > limits.size:
+                    raise too_long
+    except TimeoutError:
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, f"a body that takes more than {limits.seconds} s") from None
     return bytes(found)
 
 
@@ -96,9 +115,9 @@ def _answer(model: TrainedModel, reading: Reading, kind: str, body: bytes, limit
             values = reading.fitted(_examples(body, limits.examples), "examples")
         else:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{kind} is neither application/json nor an image")
+        return {"predictions": [model.told(row) for row in model.predict(values)]}
     except DataError as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
-    return {"predictions": [model.told(row) for row in model.predict(values)]}
 
 
 def _examples(body: bytes, most: int) -> np.ndarray:

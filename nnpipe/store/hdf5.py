@@ -18,10 +18,11 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from h5py import h5d, h5p
+from h5py import h5d, h5l, h5o, h5p
 
 from nnpipe.errors import CorruptionError, DataError
 from nnpipe.store.canonical import JSON
+from nnpipe.store.variable_text import read_variable_text
 
 
 class Hdf5Arrays:
@@ -145,12 +146,11 @@ def _opened(path: Path) -> h5py.File:
 
 
 DEEPEST = 32  # groups within groups, in files of others
-LARGEST_RATIO = 1032  # of deflate: no compressed data unpack to more than so many times their size
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group of an HDF5 tree to write: its attributes, data sets and groups, in order."""
+    """A group of an HDF5 tree: its attributes, data sets and groups, in order."""
 
     attributes: Mapping[str, object] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -173,7 +173,11 @@ def tree_bytes(root: Group) -> bytes:
 
 def _write_group(target: h5py.Group, group: Group) -> None:
     for name, value in group.attributes.items():
-        target.attrs[name] = value
+        if isinstance(value, str):
+            text = value.encode()  # of a fixed length: see ``variable_text``
+            target.attrs.create(name, np.bytes_(text), dtype=h5py.string_dtype("utf-8", max(1, len(text))))
+        else:
+            target.attrs[name] = value
     for name, array in group.arrays.items():
         target.create_dataset(name, data=array)
     for name, child in group.groups.items():
@@ -181,19 +185,42 @@ def _write_group(target: h5py.Group, group: Group) -> None:
 
 
 def read_tree(path: Path, data: bytes | None = None) -> Group:
-    """The whole HDF5 file of nested groups at ``path``, somebody's own; of ``data``, if it is a file inside that one.
+    """The groups and arrays of numbers in the HDF5 file at ``path``, somebody's own; their attributes are left alone.
+
+    data: of a file inside that one, if it is that.
 
     Raises:
-        DataError: it cannot be read, leads out of the file or round in circles, or claims more than it can hold.
+        DataError: it cannot be read, leads out of the file or to one place twice, or its arrays are not numbers that
+            take their room in the file.
     """
     with _foreign(path, data) as file:
-        return _read_group(file, path, 0)
+        return _Reader(path).group(file, 0)
 
 
-def read_attributes(path: Path) -> Mapping[str, object]:
-    """The attributes of the root of the HDF5 file at ``path``. Raises as ``read_tree`` does."""
+def attribute_names(path: Path) -> frozenset[str]:
+    """What the attributes of the root of the HDF5 file at ``path`` are called. Raises as ``read_tree`` does."""
     with _foreign(path) as file:
-        return dict(file.attrs)
+        return frozenset(file.attrs)
+
+
+def read_text(path: Path, name: str) -> str | None:
+    """The text that is the attribute ``name`` of the root of the HDF5 file at ``path``; None where there is none.
+
+    Raises:
+        DataError: the file cannot be read, or the attribute is no text.
+    """
+    with _foreign(path) as file:
+        if name not in file.attrs:
+            return None
+        kind = file.attrs.get_id(name)
+        if kind.shape == () and kind.dtype.kind == "S":
+            return bytes(file.attrs[name]).decode()
+        variable = kind.shape == () and h5py.check_string_dtype(kind.dtype) is not None
+        if not variable:
+            expected, found = "one text", f"dtype {kind.dtype}, shape {kind.shape}"
+            what = "an attribute that is not read"
+            raise CorruptionError(what, where=f"{path}:{name}", expected=expected, found=found)
+    return read_variable_text(path, name)
 
 
 @contextmanager
@@ -203,36 +230,45 @@ def _foreign(path: Path, data: bytes | None = None) -> Iterator[h5py.File]:
             yield file
     except CorruptionError as error:  # of no store of ours
         raise DataError(error.what, where=error.where, expected=error.expected, found=error.found) from error
-    except (OSError, RuntimeError, ValueError, KeyError, MemoryError) as error:  # what h5py raises on damaged files
+    # What h5py raises on damaged files.
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, AttributeError) as error:
         raise DataError("not a readable HDF5 file", where=str(path), found=str(error)) from error
 
 
-def _read_group(source: h5py.Group, path: Path, depth: int) -> Group:
-    if depth > DEEPEST:
-        raise CorruptionError("groups within groups without an end", where=f"{path}:{source.name}")
-    members = {name: _own_member(source, name, path) for name in source}
-    return Group(
-        dict(source.attrs),
-        {name: _whole(member, path) for name, member in members.items() if isinstance(member, h5py.Dataset)},
-        {name: _read_group(m, path, depth + 1) for name, m in members.items() if isinstance(m, h5py.Group)},
-    )
+class _Reader:
+    """Reads a tree once: no place twice, and no more bytes than the file has."""
 
+    def __init__(self, path: Path) -> None:
+        self._path, self._room, self._seen = path, path.stat().st_size, set[object]()
 
-def _whole(data: h5py.Dataset, path: Path) -> np.ndarray:
-    most = path.stat().st_size * LARGEST_RATIO
-    if data.nbytes > most:
-        raise CorruptionError(
-            "a data set that claims more than the file can hold",
-            where=f"{path}:{data.name}",
-            expected=f"at most {most} bytes",
-            found=f"shape {data.shape}, {data.nbytes} bytes",
-        )
-    return np.asarray(data[()])
+    def group(self, source: h5py.Group, depth: int) -> Group:
+        place = h5o.get_info(source.id).addr
+        if depth > DEEPEST or place in self._seen:
+            raise CorruptionError("groups within groups without an end", where=f"{self._path}:{source.name}")
+        self._seen.add(place)
+        members = {name: _own_member(source, name, self._path) for name in source}
+        arrays = {name: self._whole(each) for name, each in members.items() if isinstance(each, h5py.Dataset)}
+        groups = {name: self.group(each, depth + 1) for name, each in members.items() if isinstance(each, h5py.Group)}
+        return Group(arrays=arrays, groups=groups)
+
+    def _whole(self, data: h5py.Dataset) -> np.ndarray:
+        where = f"{self._path}:{data.name}"
+        if data.dtype.kind not in "biuf" or data.shape is None:
+            raise CorruptionError("not an array of numbers", where=where, found=f"dtype {data.dtype}")
+        self._room -= data.nbytes
+        if self._room < 0 or data.nbytes > data.id.get_storage_size():
+            raise CorruptionError(
+                "a data set that claims more than the file can hold",
+                where=where,
+                expected="values as they are, not compressed, each once",
+                found=f"shape {data.shape}, {data.nbytes} bytes",
+            )
+        return np.asarray(data[()])
 
 
 def _own_member(group: h5py.Group, name: str, path: Path) -> object:
     """A member of a group; what leads out of the file, and could read what it should not, is refused."""
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+    if group.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
         raise CorruptionError("not a data set of this file", where=f"{path}:{name}")
     found = group[name]
     if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):

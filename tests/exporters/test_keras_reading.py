@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -111,15 +112,27 @@ def test_weights_that_are_not_of_the_network_are_refused(
 
 
 def test_a_network_that_claims_more_than_its_file_holds_takes_no_memory(tmp_path: Path) -> None:
-    config = json.dumps(sequential(("Dense", {"units": 10**12}), ("Dense", {"units": 2}), shape=(10**6,)))
-    write_tree(tmp_path / "model.h5", Group({"model_config": config}, groups={"model_weights": Group()}))
-    with pytest.raises(DataError, match="not of this network"):
-        open_model(tmp_path / "model.h5")
+    for units, told in ((10**12, "more than 268,435,456 values"), (10**8, "not of this network")):
+        config = json.dumps(sequential(("Dense", {"units": units}), ("Dense", {"units": 2}), shape=(10**6,)))
+        path = tmp_path / f"{units}.h5"
+        write_tree(path, Group({"model_config": config}, groups={"model_weights": Group()}))
+        with pytest.raises(DataError) as error:
+            open_model(path)
+        assert told in str(error.value)
 
 
 def test_a_network_that_claims_more_answers_than_can_be_named_is_refused() -> None:
     with pytest.raises(DataError, match="no vector of answers"):
         keras_document(sequential(("Dense", {"units": 10**12}), shape=(3,)), "model.h5")
+
+
+def test_a_text_that_has_no_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps(sequential(FLATTEN, DENSE))  # of variable length, as Keras has it
+    monkeypatch.setattr("nnpipe.store.variable_text.READ", "while True: pass")
+    monkeypatch.setattr("nnpipe.store.variable_text.SECONDS", 0.2)
+    with pytest.raises(DataError, match="a text that cannot be read"):
+        open_model(tmp_path / "model.h5")
 
 
 def test_the_architecture_alone_is_no_network(tmp_path: Path) -> None:

@@ -171,8 +171,8 @@ def of_an_own_layer(path: Path) -> None:
 
     from safetensors.numpy import save_file
 
-    layer = {"kind": "custom", "class": "os.system"}
-    document = {"architecture": {"layers": [layer]}, "input_shape": [3], "scaling": {}, "class_names": ["a", "b"]}
+    layers = [{"kind": "custom", "class": "os.system"}, {"kind": "dense", "units": 2}]
+    document = {"architecture": {"layers": layers}, "input_shape": [3], "scaling": {}, "class_names": ["a", "b"]}
     save_file({"weight": np.zeros(3, np.float32)}, path, metadata={"nnpipe": json.dumps(document)})
 
 
