@@ -51,7 +51,7 @@ def reproduce(
         raise UsageError(f"{NO_RUN}: {artifact}", where=str(opened.runs.root))
     with _empty(into) as folder:
         _bring_given(opened, run, folder)
-        plan = api.plan(run["whole_spec"], store=folder, until=stage, root=run.get("root"))
+        plan = api.plan(_quiet(run["whole_spec"]), store=folder, until=stage, root=run.get("root"))
         again = _carry_out(plan, _device(opened, run), threads=threads, quiet=quiet)
         rows = list(_compared(opened, run, again))
     same = all(row["same"] for row in rows)
@@ -157,7 +157,7 @@ def _restore(store: Store, artifact: str, origins: list[tuple[JSON, str]]) -> st
         return None  # on the way to another one
     unlike = []
     for run, stage in origins:
-        plan = api.plan(run["whole_spec"], store=store.root, until=stage, root=run.get("root"))
+        plan = api.plan(_quiet(run["whole_spec"]), store=store.root, until=stage, root=run.get("root"))
         reason = _unlike(plan, run)
         if reason is None:
             return _recompute(store, artifact, run, plan)
@@ -192,6 +192,11 @@ def _unlike(plan: Plan, run: JSON) -> str | None:
 
 
 # -- both ----------------------------------------------------------------------------------------------------
+
+
+def _quiet(spec: JSON) -> JSON:
+    """A spec without what would follow a run of it: what is made again is no news."""
+    return {name: value for name, value in spec.items() if name not in ("promote", "hooks")}
 
 
 def _origins(store: Store, artifact: str, name: str | None = None) -> Iterator[tuple[JSON, str]]:

@@ -155,9 +155,12 @@ def _export(spec: Spec) -> Export:
 
 
 def _shown(spec: Spec) -> dict[str, object]:
-    """The spec as a report shows it: without the format of the data and the log, which would mean another report."""
+    """The spec as a report shows it: without the format of the data and what is part of no recipe.
+
+    Those would mean another report.
+    """
     whole = spec.model_dump(mode="json")
-    del whole["data"]["format"], whole["log"]
+    del whole["data"]["format"], whole["log"], whole["promote"], whole["hooks"]
     return whole
 
 
