@@ -100,18 +100,13 @@ def _criteria(
     gate, metrics = candidate.gate, candidate.evaluation.summary["metrics"]
     assert gate is not None
     metric = gate.metric_of(metrics)
-    if gate.required is not None:
-        unknown = Criterion("required", False, f"{metric} was not measured")
-        yield reached(metric, metrics[metric], gate.required) if metric in metrics else unknown
-    try:
-        if before:
-            yield from _Pair(store, candidate, before, metric, device).criteria(gate)
-        elif champion:
-            raise DataError("its artifact is gone or damaged", hint="nnpipe verify --repair computes it again")
-    except NnpipeError as error:
-        details = (("expected", error.expected), ("found", error.found), ("hint", error.hint))
-        told = "".join(f"; {word}: {detail}" for word, detail in details if detail)
-        yield Criterion("better", False, f"the champion cannot be compared with: {error.what}{told}")
+    if metric not in metrics:
+        yield Criterion("metric", False, f"{metric} was not measured, but {', '.join(metrics)}")
+    else:
+        if gate.required is not None:
+            yield reached(metric, metrics[metric], gate.required)
+        if champion:
+            yield from _beside(store, candidate, before, metric, device)
     if gate.latency_ms is not None:
         seconds, calls = _latency(candidate)
         found = within("latency_ms", "one example takes", 1000 * seconds, gate.latency_ms, "ms")
@@ -119,6 +114,22 @@ def _criteria(
     if gate.size_mb is not None:
         size = candidate.model.manifest.files[WEIGHTS][0] / 1e6
         yield within("size_mb", f"{WEIGHTS} has", size, gate.size_mb, "MB")
+
+
+def _beside(
+    store: Store, candidate: Candidate, champion: Artifact | None, metric: str, device: Callable[[], str]
+) -> Iterator[Criterion]:
+    """What the gate says of a candidate beside the champion; what cannot be compared is not better."""
+    from nnpipe.evaluation.gate import Criterion
+
+    try:
+        if champion is None:
+            raise DataError("its artifact is gone or damaged", hint="nnpipe verify --repair computes it again")
+        yield from _Pair(store, candidate, champion, metric, device).criteria()
+    except NnpipeError as error:
+        details = (("expected", error.expected), ("found", error.found), ("hint", error.hint))
+        told = "".join(f"; {word}: {detail}" for word, detail in details if detail)
+        yield Criterion("better", False, f"the champion cannot be compared with: {error.what}{told}")
 
 
 class _Pair:
@@ -131,7 +142,8 @@ class _Pair:
         from nnpipe.stages.splits import class_counts
         from nnpipe.stages.subset import learned_counts
 
-        self._top_k, self._metric = candidate.measures.top_k, metric
+        assert candidate.gate is not None
+        self._gate, self._top_k, self._metric = candidate.gate, candidate.measures.top_k, metric
         with closing(candidate.data.arrays("data")) as file:
             about = file.attributes()
         self._names = tuple(about["class_names"])
@@ -140,17 +152,19 @@ class _Pair:
         if metric == "test_loss":  # evaluations do not keep it example by example
             loss = candidate.measures.loss.resolved(learned_counts(candidate.model) or class_counts(about))
 
-        def said(model: Artifact, evaluation: Artifact | None) -> Said:
-            known = said_before(evaluation, self._names) if evaluation and not loss else None
-            return known or asked(model, candidate.data, candidate.measures.model, device(), like, loss)
+        def before(evaluation: Artifact | None) -> Said | None:
+            return said_before(evaluation, self._names) if evaluation and not loss else None
 
-        measured = _measured_before(store, champion, candidate.data)
-        self._mine, self._theirs = said(candidate.model, candidate.evaluation), said(champion, measured)
-        self._measured = "before" if measured else "now"
+        def now(model: Artifact) -> Said:
+            return asked(model, candidate.data, candidate.measures.model, device(), like, loss)
+
+        theirs = before(_measured_before(store, champion, candidate.data))
+        self._measured = "before" if theirs else "now"
+        self._mine, self._theirs = before(candidate.evaluation) or now(candidate.model), theirs or now(champion)
         if self._mine.kind != self._theirs.kind:
             raise DataError(f"it gives {self._theirs.kind}, and this network {self._mine.kind}")
 
-    def criteria(self, gate: Promote) -> Iterator[Criterion]:
+    def criteria(self) -> Iterator[Criterion]:
         """Raises DataError: the networks cannot be compared by the metric."""
         from nnpipe.evaluation.gate import better, no_class_worse
         from nnpipe.evaluation.said import statistic_of
@@ -158,11 +172,11 @@ class _Pair:
         mine, theirs = (
             statistic_of(self._metric, self._truth, said, self._top_k) for said in (self._mine, self._theirs)
         )
-        found = better(self._metric, mine, theirs, len(self._truth), gate.by)
+        found = better(self._metric, mine, theirs, len(self._truth), self._gate.by)
         yield replace(found, figures={**found.figures, "champion_measured": self._measured})
-        if gate.worst_class is not None:
+        if self._gate.worst_class is not None:
             labels = [_labels(said) for said in (self._mine, self._theirs)]
-            yield no_class_worse(self._truth, labels[0], labels[1], self._names, gate.worst_class)
+            yield no_class_worse(self._truth, labels[0], labels[1], self._names, self._gate.worst_class)
 
 
 def _labels(said: Said) -> np.ndarray:

@@ -6,6 +6,7 @@ somebody next asks here: so history and ref never tell different things.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nnpipe.errors import CorruptionError, StoreError
+from nnpipe.errors import CorruptionError, StoreError, UsageError
 from nnpipe.store.artifact import MANIFEST
 from nnpipe.store.canonical import JSON, canonical_json
 from nnpipe.store.durable import read_json, write_file
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from nnpipe.store.store import Store
 
 LABEL = "champion"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 Kind = Literal["promotion", "forced", "rollback"]
 
 
@@ -69,7 +71,7 @@ class Champions:
     def names(self) -> list[str]:
         """Every name that has a champion or had one, sorted."""
         refs = (name.removesuffix(f"/{LABEL}") for name in self._store.refs.names() if name.endswith(f"/{LABEL}"))
-        return sorted({*refs, *(path.name for path in (self._store.root / "moves").glob("*"))})
+        return sorted({*refs, *(path.name for path in (self._store.root / "moves").glob("[!.]*"))})
 
     def current(self, name: str) -> str | None:
         """The champion called ``name``, an artifact id; None: there is none."""
@@ -84,7 +86,7 @@ class Champions:
     def line(self, name: str) -> list[str]:
         """The champion, last, and before it those that it can go back to; a rollback takes what it left off the line.
 
-        Writes nothing: a move that was not carried out counts, and so does the champion that it was to replace.
+        Writes nothing: a move that the ref did not follow yet counts as if it had.
         """
         line: list[str] = []
         for move in self._moves(name):
@@ -95,7 +97,7 @@ class Champions:
                     line.pop()
             if line[-1:] != [move.to]:
                 line.append(move.to)
-        now = self._ref(name)
+        now = None if self._waiting(name) else self._ref(name)
         return line if now is None or line[-1:] == [now] else [*line, now]
 
     def move(
@@ -112,6 +114,7 @@ class Champions:
         """Make the artifact ``to`` the champion, if it still is ``expected`` and not another one; whether it was.
 
         Raises:
+            UsageError: nothing can be called so.
             StoreError: there is no such artifact any more, or the disk fails.
         """
         store = self._store
@@ -126,7 +129,7 @@ class Champions:
             move = Move(name, kind, at, expected, to, run, reason, verdict)
             number = 1 + max((int(path.stem.partition("-")[0]) for path in self._paths(name)), default=0)
             # The letters are for two stores that are merged by copying files.
-            path = store.root / "moves" / name / f"{number:06}-{secrets.token_hex(2)}.json"
+            path = self._folder(name) / f"{number:06}-{secrets.token_hex(2)}.json"
             write_file(path, canonical_json(move.to_json()) + b"\n")
             store.refs[_ref(name)] = to
         return True
@@ -135,7 +138,10 @@ class Champions:
         return self._store.refs.get(_ref(name))
 
     def _paths(self, name: str) -> list[Path]:
-        return sorted((self._store.root / "moves" / name).glob("[0-9]*.json"))
+        return sorted(self._folder(name).glob("[0-9]*.json"))
+
+    def _folder(self, name: str) -> Path:
+        return self._store.root / "moves" / _ref(name).removesuffix(f"/{LABEL}")
 
     def _moves(self, name: str) -> Iterator[Move]:
         return map(Move.read, self._paths(name))
@@ -159,4 +165,6 @@ class Champions:
 
 
 def _ref(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is not the name of a champion", expected="a spec's name, as digits")
     return f"{name}/{LABEL}"
