@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import time
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,68 +133,74 @@ def test_collection_keeps_the_champion_and_those_it_can_go_back_to(store: Store)
 # -- whoever dies, whoever else moves ------------------------------------------------------------------------
 
 
-def killed_at_step(root: Path, to: str, step: int) -> bool:
-    """Move the champion in a child that is killed at its n-th rename; whether it was killed."""
-    child = os.fork()
-    if not child:
-        count, rename = 0, os.replace
+MOVER = """
+import os, signal, sys
+from pathlib import Path
+from nnpipe.store.champions import Champions
+from nnpipe.store.store import Store
 
-        def replace(*words: object) -> None:
-            nonlocal count
-            count += 1
-            if count == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            rename(*words)  # type: ignore[arg-type]
+root, step, *ids = sys.argv[1:]
+count, rename = 0, os.replace
 
-        os.replace = replace  # type: ignore[assignment]
-        store = Store(root)
-        champions = Champions(store)
-        champions.move("digits", to, expected=champions.current("digits"), kind="promotion", run=None, reason="")
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+def replace(*words):
+    global count
+    count += 1
+    if count == int(step):
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(*words)
+
+os.replace = replace
+champions = Champions(Store(Path(root)))
+print("ready", flush=True)
+sys.stdin.readline()
+for to in ids:
+    run = str(os.getpid())
+    while not champions.move(
+        "digits", to, expected=champions.current("digits"), kind="promotion", run=run, reason=""
+    ):
+        pass
+"""
+
+
+def mover(root: Path, ids: list[str], killed_at: int = 0) -> subprocess.Popen[str]:
+    """A process that makes each of ``ids`` the champion when it is told to begin; it may be killed at a rename."""
+    words = [sys.executable, "-c", MOVER, str(root), str(killed_at), *ids]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def ended(process: subprocess.Popen[str]) -> int:
+    process.communicate("begin\n", timeout=60)
+    return process.returncode
 
 
 def test_history_and_ref_agree_wherever_the_mover_was_killed(store: Store) -> None:
-    a, b = network(store, 1), network(store, 2)
+    a = network(store, 1)
     move(store, a)
-    ended = []
-    for step in range(1, 10):
-        killed = killed_at_step(store.root, network(store, 2), step)
+    found = []
+    for step in (1, 2, 3):
+        b = network(store, 2)
+        status = ended(mover(store.root, [b], killed_at=step))
         champions = Champions(Store(store.root))
-        kept = champions.line("digits")  # a ref that lags behind, and what is to replace it
+        kept = champions.line("digits")  # the ref lags behind, or nothing happened
         collect(store, Policy(keep_runs=0, grace=0))
         assert store.artifacts() == sorted(kept)
         moves, current = champions.history("digits"), champions.current("digits")
         assert current == moves[-1].to == store.refs["digits/champion"]
-        ended.append(current)
-        if not killed:
-            break
+        found.append((status, current == b))
         if current == b:
             rolled_back(store)
-    assert ended == [a, b, b]  # killed before the history was written, before the ref was, and not at all
-
-
-def promote_often(root: Path, ids: list[str], begin: float) -> None:
-    store = Store(root)
-    time.sleep(max(0.0, begin - time.time()))
-    for id_ in ids:
-        champions = Champions(store)
-        while not champions.move(
-            "digits", id_, expected=champions.current("digits"), kind="promotion", run=str(os.getpid()), reason=""
-        ):
-            pass
+    # Before the history was written, before the ref was, and not at all.
+    assert found == [(-signal.SIGKILL, False), (-signal.SIGKILL, True), (0, True)]
 
 
 def test_two_processes_that_promote_at_once_lose_no_move(store: Store) -> None:
     ids = [network(store, number) for number in range(20)]
-    context = multiprocessing.get_context("fork")
-    begin = time.time() + 0.1
-    processes = [context.Process(target=promote_often, args=(store.root, half, begin)) for half in (ids[:10], ids[10:])]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(30)
-        assert process.exitcode == 0
+    movers = [mover(store.root, half) for half in (ids[:10], ids[10:])]
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(ended, movers)) == [0, 0]
     moves = Champions(store).history("digits")
     assert sorted(each.to for each in moves) == sorted(ids)
     assert [each.before for each in moves] == [None, *(each.to for each in moves[:-1])]
