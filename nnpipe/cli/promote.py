@@ -97,7 +97,9 @@ def promotion_told(promotion: dict[str, Any]) -> list[str]:
         lines = [f"promoted   {ref} is {champion[:SHORT]}" + (f", was {before[:SHORT]}" if before else "")]
     else:
         lines = [f"promotion  {ref} stays " + (f"at {champion[:SHORT]}" if champion else "without a network")]
-    return lines + (verdict_told(promotion) or [f"  {reason}" for reason in promotion["reasons"]])
+    criteria = [each["reason"] for each in promotion["criteria"]]
+    lines += [f"  {reason}" for reason in promotion["reasons"] if reason not in criteria]
+    return lines + verdict_told(promotion)
 
 
 def verdict_told(verdict: dict[str, Any]) -> list[str]:
