@@ -186,3 +186,13 @@ def test_plan_and_why_tell_what_training_starts_from(nnpipe, here):
     assert told in nnpipe("plan", "tiny.yaml", *start).out
     assert told in nnpipe("why", "tiny.yaml", "finetune", *start).out
     assert json.loads(nnpipe("why", "tiny.yaml", "finetune", *start, "--json").out)["start"]["artifact"] == champion()
+
+
+def test_a_champion_that_started_from_the_one_before_is_repaired(nnpipe, here):
+    nnpipe(*RUN, "--set", "train.start={from: tiny/champion, missing: fresh}")
+    assert nnpipe("promote", "tiny/latest", "--force").status == 0
+    network = champion()
+    Path("artifacts/objects", network[:2], network, "history.json").write_text("{}")
+    answer = nnpipe("verify", "--repair")
+    assert (answer.status, champion()) == (0, network)
+    assert nnpipe("verify").status == 0
