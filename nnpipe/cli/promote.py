@@ -56,7 +56,7 @@ def rollback(
     from nnpipe.pipeline import promotion
 
     answer = promotion.rollback(existing_store(store), _name(name), reason).to_json()
-    print(json.dumps(answer) if as_json else "\n".join(promotion_told(answer)))
+    print(json.dumps(answer) if as_json else "\n".join(promotion_told(answer, "back")))
 
 
 def champions(
@@ -88,13 +88,13 @@ def history(store: Store, name: str) -> list[dict[str, Any]]:
     return [move.to_json() for move in Champions(store).history(name)]
 
 
-def promotion_told(promotion: dict[str, Any]) -> list[str]:
-    """What came of a wish to promote: a run's field ``promotion``, in lines."""
+def promotion_told(promotion: dict[str, Any], how: str = "promoted") -> list[str]:
+    """What came of a wish to move a champion: a run's field ``promotion``, in lines."""
     from nnpipe.cli.text import SHORT
 
     ref, champion, before = promotion["ref"], promotion["champion"], promotion["from"]
     if promotion["promoted"]:
-        lines = [f"promoted   {ref} is {champion[:SHORT]}" + (f", was {before[:SHORT]}" if before else "")]
+        lines = [f"{how:<9}  {ref} is {champion[:SHORT]}" + (f", was {before[:SHORT]}" if before else "")]
     else:
         lines = [f"promotion  {ref} stays " + (f"at {champion[:SHORT]}" if champion else "without a network")]
     criteria = [each["reason"] for each in promotion["criteria"]]

@@ -69,7 +69,7 @@ def promote_run(plan: Plan, artifact: Callable[[str], Artifact], run: str, devic
         measures = plan["evaluate"].stage.config
         assert isinstance(measures, Evaluate)
         data, model, evaluation = map(artifact, READ)
-        candidate = Candidate(spec.name, run, spec.promote, measures, model, data, evaluation)
+        candidate = Candidate(spec.name, run, spec.promote, measures, model, data, evaluation, measures.model)
         return promote(store, spec.name, candidate, device)
     except NnpipeError as error:
         champion = Champions(store).current(spec.name)
@@ -158,7 +158,7 @@ def candidate_of(store: Store, ref: str) -> Candidate:
     data, _, evaluation = (store.artifact(stages[name]["artifact"]) for name in READ)
     try:
         gate = run["whole_spec"].get("promote")
-        measures = Evaluate.model_validate(evaluated.recipe["config"], context={"root": run["root"]})
+        measures = Evaluate.model_validate(evaluated.recipe["config"])
         gate = None if gate is None else Promote.model_validate(gate)
         return Candidate(run["spec"], run["run"], gate, measures, model, data, evaluation)
     except ValueError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnpipe.errors import DataError, NnpipeError
 from nnpipe.evaluation.promote import Promote
+from nnpipe.models.architecture import Model
 from nnpipe.pipeline.provenance import provenance
 from nnpipe.stages.evaluate import Evaluate
 from nnpipe.store.artifact import Artifact
@@ -36,6 +37,7 @@ class Candidate:
     name: of its spec. run: that trained it, or reused it.
     gate: of its spec; None: it has none.
     measures: how it was measured.
+    vouched: the architecture of a spec that somebody runs, for layers of their own; None where a record says it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Candidate:
     model: Artifact
     data: Artifact
     evaluation: Artifact
+    vouched: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,7 @@ def _criteria(
         if champion:
             yield from _beside(store, candidate, before, metric, device)
     if gate.latency_ms is not None:
-        seconds, calls = _latency(candidate)
-        found = within("latency_ms", "one example takes", 1000 * seconds, gate.latency_ms, "ms")
-        yield replace(found, figures={**found.figures, "calls": calls})
+        yield _latency(candidate, gate.latency_ms)
     if gate.size_mb is not None:
         size = candidate.model.manifest.files[WEIGHTS][0] / 1e6
         yield within("size_mb", f"{WEIGHTS} has", size, gate.size_mb, "MB")
@@ -127,9 +128,7 @@ def _beside(
             raise DataError("its artifact is gone or damaged", hint="nnpipe verify --repair computes it again")
         yield from _Pair(store, candidate, champion, metric, device).criteria()
     except NnpipeError as error:
-        details = (("expected", error.expected), ("found", error.found), ("hint", error.hint))
-        told = "".join(f"; {word}: {detail}" for word, detail in details if detail)
-        yield Criterion("better", False, f"the champion cannot be compared with: {error.what}{told}")
+        yield Criterion("better", False, f"the champion cannot be compared with: {_in_a_line(error)}")
 
 
 class _Pair:
@@ -156,7 +155,7 @@ class _Pair:
             return said_before(evaluation, self._names) if evaluation and not loss else None
 
         def now(model: Artifact) -> Said:
-            return asked(model, candidate.data, candidate.measures.model, device(), like, loss)
+            return asked(model, candidate.data, candidate.vouched, device(), like, loss)
 
         theirs = before(_measured_before(store, champion, candidate.data))
         self._measured = "before" if theirs else "now"
@@ -198,13 +197,24 @@ def _measured_before(store: Store, champion: Artifact, data: Artifact) -> Artifa
     return None
 
 
-def _latency(candidate: Candidate) -> tuple[float, int]:
+def _latency(candidate: Candidate, most: float) -> Criterion:
+    from nnpipe.evaluation.gate import Criterion, within
     from nnpipe.prediction.latency import latency
     from nnpipe.prediction.model import open_model
 
     with closing(candidate.data.arrays("data")) as file:
         examples = file.rows("X_test", 0, min(ASKED, file.shape("X_test")[0]))
-    return latency(open_model(candidate.model.path(WEIGHTS), candidate.measures.model), examples)
+    try:
+        seconds, calls = latency(open_model(candidate.model.path(WEIGHTS), candidate.vouched), examples)
+    except NnpipeError as error:
+        return Criterion("latency_ms", False, f"latency cannot be measured: {_in_a_line(error)}")
+    found = within("latency_ms", "one example takes", 1000 * seconds, most, "ms")
+    return replace(found, figures={**found.figures, "calls": calls})
+
+
+def _in_a_line(error: NnpipeError) -> str:
+    details = (("expected", error.expected), ("found", error.found), ("hint", error.hint))
+    return error.what + "".join(f"; {word}: {detail}" for word, detail in details if detail)
 
 
 def _drift(store: Store, champion: Artifact, data: Artifact) -> dict[str, Any] | None:

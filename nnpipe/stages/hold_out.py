@@ -73,7 +73,12 @@ def said_before(evaluation: Artifact, class_names: tuple[str, ...]) -> Said | No
 
 
 def asked(
-    model: Artifact, data: Artifact, vouched: Model, device: str, like: Mapping[str, Any], loss: Loss | None = None
+    model: Artifact,
+    data: Artifact,
+    vouched: Model | None,
+    device: str,
+    like: Mapping[str, Any],
+    loss: Loss | None = None,
 ) -> Said:
     """What the network in the artifact ``model`` says of the test examples of ``data``.
 
