@@ -72,7 +72,7 @@ def promote_run(plan: Plan, artifact: Callable[[str], Artifact], run: str, devic
         candidate = Candidate(spec.name, run, spec.promote, measures, model, data, evaluation, measures.model)
         return promote(store, spec.name, candidate, device)
     except NnpipeError as error:
-        champion = Champions(store).current(spec.name)
+        champion = store.refs.get(f"{spec.name}/{LABEL}")
         return Promotion(spec.name, False, champion, champion, (f"the gate could not be asked: {error.what}",))
 
 

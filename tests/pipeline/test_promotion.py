@@ -171,6 +171,14 @@ def test_a_champion_that_is_damaged_stays_and_is_told(store: Store) -> None:
     assert "its artifact is gone or damaged" in done.promotion["reasons"][0]
 
 
+def test_a_history_that_cannot_be_read_promotes_nobody_and_ends_no_run(store: Store) -> None:
+    (move,) = (store.root / "moves" / "gated").iterdir()
+    move.write_text("{")
+    done = run(store, LONGER)
+    assert done.status == "done"
+    assert done.promotion["reasons"] == ["the gate could not be asked: not the JSON that was written"]
+
+
 # -- other examples ------------------------------------------------------------------------------------------
 
 
