@@ -26,6 +26,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import Artifacts
+from flows.events import tell_promotion
 from flows.server import WITHOUT, prefect_api
 from nnpipe.errors import Interrupted, NnpipeError, StageError
 
@@ -183,6 +184,7 @@ class Training:
             self._errors.append(unrecorded)
             return Failed(message=str(unrecorded))
         self._shown.over(self._run)
+        tell_promotion(self._run)
         if error is None:
             return Completed(message=_words(self._run))
         return (Cancelled if isinstance(error, Interrupted) else Failed)(message=str(error))
@@ -204,7 +206,9 @@ def _state(result: StageResult) -> State:
 
 def _words(run: Run) -> str:
     measures = [f"{name} {value:.4f}" for name, value in run.headline.items()]
-    return ", ".join([*measures, *([f"report {run.report}"] if run.report else [])]) or "done"
+    promotion = run.promotion
+    told = [f"{promotion['ref']} {'moved' if promotion['promoted'] else 'stays'}"] if promotion else []
+    return ", ".join([*measures, *told, *([f"report {run.report}"] if run.report else [])]) or "done"
 
 
 def _in_our_words(error: BaseException) -> BaseException:

@@ -25,17 +25,20 @@ def gc(
     grace: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="What was made or used so recently is kept.")
     ] = 3600.0,
+    keep_champions: Annotated[
+        int, typer.Option(min=2, metavar="N", help="How many champions of each name are kept, to roll back to.")
+    ] = 3,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Remove damaged artifacts that were moved away, too.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what no ref, no pin and none of the last runs reaches. Others may train meanwhile."""
+    """Remove what no ref, no pin and none of the last runs and champions reaches. Others may train meanwhile."""
     from nnpipe.store.collect import Policy, collect
 
     opened = existing_store(store)
-    done = collect(opened, Policy(keep_runs, grace, quarantine), dry_run=dry_run)
+    done = collect(opened, Policy(keep_runs, grace, quarantine, keep_champions), dry_run=dry_run)
     if as_json:
         garbage = [
             {"what": item.what, "name": item.name, "path": str(item.path), "bytes": item.size} for item in done.garbage

@@ -51,7 +51,7 @@ def reproduce(
         raise UsageError(f"{NO_RUN}: {artifact}", where=str(opened.runs.root))
     with _empty(into) as folder:
         _bring_given(opened, run, folder)
-        plan = api.plan(run["whole_spec"], store=folder, until=stage, root=run.get("root"))
+        plan = api.plan(_quiet(run["whole_spec"]), store=folder, until=stage, root=run.get("root"))
         again = _carry_out(plan, _device(opened, run), threads=threads, quiet=quiet)
         rows = list(_compared(opened, run, again))
     same = all(row["same"] for row in rows)
@@ -69,9 +69,7 @@ def _bring_given(store: Store, run: JSON, folder: Path) -> None:
 
     from nnpipe.store.store import Store
 
-    start = run["whole_spec"].get("train", {}).get("start")
-    inputs = [r.made.get("inputs", {}) for stage in run["stages"] if (r := store.find(stage["key"]))]
-    given = next((each["start"] for each in inputs if "start" in each), None)
+    start, given = run["whole_spec"].get("train", {}).get("start"), _given(store, run)
     if not start or not given:
         return
     new, name = Store(folder), start["from"]
@@ -79,6 +77,15 @@ def _bring_given(store: Store, run: JSON, folder: Path) -> None:
     shutil.copytree(store.directory(given), new.directory(given))
     if not given.startswith(name):
         new.refs[name if "/" in name else f"{name}/latest"] = given
+
+
+def _given(store: Store, run: JSON) -> str | None:
+    """The artifact that the network of a run started from; what was made of it may be gone."""
+    from nnpipe.store.durable import read_json
+
+    paths = (store.recipe_path(stage["key"]) for stage in run["stages"] if stage["name"] == "finetune")
+    inputs = [read_json(path)["made"].get("inputs", {}) for path in paths if path.exists()]
+    return inputs[0].get("start") if inputs else None
 
 
 def _compared(store: Store, run: JSON, again: Run) -> Iterator[dict[str, Any]]:
@@ -157,7 +164,7 @@ def _restore(store: Store, artifact: str, origins: list[tuple[JSON, str]]) -> st
         return None  # on the way to another one
     unlike = []
     for run, stage in origins:
-        plan = api.plan(run["whole_spec"], store=store.root, until=stage, root=run.get("root"))
+        plan = api.plan(_started(store, run, stage), store=store.root, until=stage, root=run.get("root"))
         reason = _unlike(plan, run)
         if reason is None:
             return _recompute(store, artifact, run, plan)
@@ -192,6 +199,22 @@ def _unlike(plan: Plan, run: JSON) -> str | None:
 
 
 # -- both ----------------------------------------------------------------------------------------------------
+
+
+def _quiet(spec: JSON) -> JSON:
+    """A spec without what would follow a run of it: what is made again is no news."""
+    return {name: value for name, value in spec.items() if name not in ("promote", "hooks")}
+
+
+def _started(store: Store, run: JSON, stage: str) -> JSON:
+    """The spec of a run with the network that it started from, wherever its name leads; reports tell the name."""
+    spec, given = _quiet(run["whole_spec"]), _given(store, run)
+    start = spec.get("train", {}).get("start")
+    if not start or (given and stage == "report"):
+        return spec
+    fresh = given is None and start.get("missing") == "fresh"
+    pinned = None if fresh else {**start, "from": given or start["from"], "missing": "error"}
+    return {**spec, "train": {**spec["train"], "start": pinned}}
 
 
 def _origins(store: Store, artifact: str, name: str | None = None) -> Iterator[tuple[JSON, str]]:

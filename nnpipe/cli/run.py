@@ -10,6 +10,7 @@ import typer
 
 from nnpipe.api import Device, Engine, Log
 from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile, StoreFolder, Until
+from nnpipe.cli.plan import start_told
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.run import Run
@@ -52,10 +53,11 @@ def run(
     if as_json:
         print(json.dumps(done.to_json()))
     else:
-        print("\n".join(_outcome(done)))
+        print("\n".join([*start_told(plan.start), *_outcome(done)]))
 
 
 def _outcome(run: Run) -> list[str]:
+    from nnpipe.cli.promote import promotion_told
     from nnpipe.cli.text import duration, measures
     from nnpipe.pipeline.tensorboard import event_folder
 
@@ -64,6 +66,8 @@ def _outcome(run: Run) -> list[str]:
     lines = [f"{run.spec}: {counts} in {duration(run.seconds)}"]
     if run.metrics:
         lines.append(measures(run.headline))
+    if run.promotion:
+        lines += promotion_told(run.promotion)
     if run.report:
         lines.append(f"report {run.report}")
     events = event_folder(run.store, run.run)

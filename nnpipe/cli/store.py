@@ -114,7 +114,17 @@ def _artifact(store: Store, name: str) -> dict[str, Any]:
         "files": artifact.manifest.to_json()["files"],
         "made": newest.made if newest else None,
         "summary": artifact.summary,
+        "champion": _champion_of(store, artifact.id),
     }
+
+
+def _champion_of(store: Store, artifact: str) -> dict[str, Any]:
+    """Name -> every move of its champion, for those that an artifact is."""
+    from nnpipe.cli.promote import history
+    from nnpipe.store.champions import Champions
+
+    champions = Champions(store)
+    return {name: history(store, name) for name in champions.names() if champions.current(name) == artifact}
 
 
 def _artifact_shown(shown: dict[str, Any]) -> list[str]:
@@ -142,8 +152,20 @@ def _artifact_shown(shown: dict[str, Any]) -> list[str]:
     sections["inputs"] = _fields({name: digest[:SHORT] for name, digest in (shown.get("inputs") or {}).items()})
     sections["config"] = _fields(shown.get("config"))
     sections["summary"] = _fields(shown["summary"])
+    for champion, moves in shown["champion"].items():
+        sections |= _promotion_shown(champion, moves)
     lines = [f"{name:<9} {value}" for name, value in head]
     return lines + [line for title, body in sections.items() if body for line in (title, *body)]
+
+
+def _promotion_shown(name: str, moves: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """How an artifact became champion, and every move before."""
+    from nnpipe.cli.promote import moves_told, verdict_told
+
+    verdict = moves[-1]["verdict"] if moves else None
+    told = verdict_told(verdict) if verdict else []
+    sections = {f"gate of {name}/champion": told}
+    return sections | {f"moves of {name}/champion": ["  " + line for line in moves_told(moves)] if moves else []}
 
 
 def _intervals(store: Store, run: dict[str, Any]) -> dict[str, Any]:
@@ -156,6 +178,7 @@ def _intervals(store: Store, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_shown(run: dict[str, Any], intervals: dict[str, Any]) -> list[str]:
+    from nnpipe.cli.promote import promotion_told
     from nnpipe.cli.text import SHORT, duration, measure, table, when
 
     lines = [
@@ -171,6 +194,8 @@ def _run_shown(run: dict[str, Any], intervals: dict[str, Any]) -> list[str]:
     ]
     if found:
         lines += ["metrics", *("  " + line for line in table(("measure", "value", "95 % interval"), found, "<><"))]
+    lines += promotion_told(run["promotion"]) if run.get("promotion") else []
+    lines += [f"warning   {warning}" for warning in run.get("warnings", ())]
     rows = [(s["name"], s["status"], s["artifact"][:SHORT], duration(s["seconds"])) for s in run["stages"]]
     return [*lines, "stages", *("  " + line for line in table(("stage", "status", "artifact", "took"), rows, "<<<>"))]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nnpipe.cli.options import DEFAULT_STORE, AsJson, Overrides, SpecFile, StoreFolder
+from nnpipe.cli.plan import start_told
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
 
@@ -52,7 +53,8 @@ def why(
     causes = set(_causes(planned, stage))
     answer["waits_for"] = [each.stage.name for each in _waited_for(planned, planned[stage])]
     answer["causes"] = [_explained(planned, each) for each in planned.stages if each.stage.name in causes]
-    print(json.dumps(answer) if as_json else "\n".join(_why_told(answer)))
+    answer["start"] = planned.start if stage == "finetune" else None
+    print(json.dumps(answer) if as_json else "\n".join([*_why_told(answer), *start_told(answer["start"])]))
 
 
 def _become(planned: PlannedStage) -> dict[str, Any]:

@@ -13,13 +13,16 @@ import platform
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
 from typing import Literal
 
 from nnpipe.errors import CorruptionError, Interrupted, NnpipeError, StageError
 from nnpipe.pipeline.graph import Stage
+from nnpipe.pipeline.hooks import after
 from nnpipe.pipeline.plan import Plan, input_contents
+from nnpipe.pipeline.promotion import promote_run
 from nnpipe.pipeline.recipe import recipe, recipe_key
 from nnpipe.pipeline.run import Run, StageResult
 from nnpipe.pipeline.runtime import Runtime, environment
@@ -37,7 +40,8 @@ class Execution:
     """One execution of a plan.
 
     stopping: set it to stop: stages under way keep a checkpoint and raise Interrupted.
-    latest: whether ``NAME/latest`` moves to its model if all goes well.
+    latest: whether it is the newest state of its spec: if all goes well ``NAME/latest`` moves to its model, its gate is
+        asked and its hooks run. Members of a sweep are not.
     whole_spec: what was asked for, as the record tells it.
     """
 
@@ -103,7 +107,7 @@ class Execution:
         return self.plan.store.artifact(self._records[stage].artifact, self._records[stage].made)
 
     def finish(self, error: BaseException | None = None) -> Run:
-        """Record the run, move ``NAME/latest`` to its model if that is wanted and all went well; what came out."""
+        """Record the run, and if it is the newest of its spec do what follows from how it went; what came out."""
         plan = self.plan
         run = Run(
             run=self.name,
@@ -125,16 +129,16 @@ class Execution:
             "error": None if error is None else str(error),
             "traceback": self._traceback,
         }
-        plan.store.runs.put({**run.to_json(), **details})
-        if error is None and self.latest and "finetune" in self._records:
-            ref, model = f"{plan.spec.name}/latest", self._records["finetune"].artifact
-            if ref not in plan.store.refs or plan.store.refs[ref] != model:
-                plan.store.refs[ref] = model
+        self._recorded(run, details)
+        if error is None and self.latest:
+            run = self._move_refs(run, details)
         plan.store.remember()
         if self._events:
             self._events.close()
         if self._lease:
             self._lease.release()
+        if self.latest and (warnings := after(plan, {**run.to_json(), **details})):
+            run = self._recorded(replace(run, warnings=tuple(warnings)), details)
         return run
 
     # -- one stage -------------------------------------------------------------------------------------------
@@ -235,6 +239,29 @@ class Execution:
     @property
     def _owner(self) -> str:
         return f"run {self.name}, process {os.getpid()} on {platform.node()}"
+
+    # -- when it is over -------------------------------------------------------------------------------------
+
+    def _move_refs(self, run: Run, details: JSON) -> Run:
+        """Move ``NAME/latest`` to the model, and ask the gate whether ``NAME/champion`` follows."""
+        plan = self.plan
+        if "finetune" in self._records:
+            ref, model = f"{plan.spec.name}/latest", self._records["finetune"].artifact
+            if ref not in plan.store.refs or plan.store.refs[ref] != model:
+                plan.store.refs[ref] = model
+        if plan.spec.promote is None:
+            return run
+        promotion = promote_run(plan, self.artifact, self.name, self._device).to_json()
+        # Once more: the record was there before the champion moved, whatever happens in between.
+        return self._recorded(replace(run, promotion=promotion), details)
+
+    def _recorded(self, run: Run, details: JSON) -> Run:
+        self.plan.store.runs.put({**run.to_json(), **details})
+        return run
+
+    def _device(self) -> str:
+        self.runtime.prepare()
+        return self.runtime.resolve_device()
 
     # -- what came out ---------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ from nnpipe.stages.report import Report, template_digest
 from nnpipe.stages.visualize import Visualize
 from nnpipe.store.canonical import digest
 
+NO_RECIPE = ("log", "promote", "hooks")  # parts of a spec that change no result
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -155,10 +157,10 @@ def _export(spec: Spec) -> Export:
 
 
 def _shown(spec: Spec) -> dict[str, object]:
-    """The spec as a report shows it: without the format of the data and the log, which would mean another report."""
+    """The spec as a report shows it: without the format of the data, which would mean another report."""
     whole = spec.model_dump(mode="json")
-    del whole["data"]["format"], whole["log"]
-    return whole
+    del whole["data"]["format"]
+    return {name: part for name, part in whole.items() if name not in NO_RECIPE}
 
 
 def needed_for(stages: list[Stage], until: str | None) -> list[Stage]:

@@ -56,6 +56,16 @@ class Plan:
         return next(planned for planned in self.stages if planned.stage.name == name)
 
     @property
+    def start(self) -> JSON:
+        """Where first weights come from: ``from``, a name, and ``artifact``, None where nothing is called so yet.
+
+        None where the spec says nothing of it, or no stage of the plan starts.
+        """
+        wanted = self.spec.train.start
+        starting = next((planned.stage for planned in self.stages if planned.stage.name == "finetune"), None)
+        return {"from": wanted.ref, "artifact": starting.given.get("start")} if wanted and starting else None
+
+    @property
     def nothing_to_do(self) -> bool:
         """Whether every stage is reused."""
         return all(planned.status == "reuse" for planned in self.stages)
@@ -72,7 +82,7 @@ def make_plan(spec: Spec, store: Store, root: Path, *, until: str | None = None,
     Raises:
         UsageError: ``until`` or ``force`` names no stage of the spec, or the spec starts from what is not there.
     """
-    stages = [_located(stage, store) for stage in needed_for(stages_of(spec), until)]
+    stages = [_located(stage, store) for stage in needed_for(stages_of(_begun(spec, store)), until)]
     for name in force:
         known_stage(name, [stage.name for stage in stages])
     planned: dict[str, PlannedStage] = {}
@@ -96,6 +106,14 @@ def input_contents(stage: Stage, contents: dict[str, str], store: Store, root: P
             return None
         found["files"] = files
     return found | {word: store.artifact(id_).manifest.content for word, id_ in stage.given.items()}
+
+
+def _begun(spec: Spec, store: Store) -> Spec:
+    """``spec`` as it can begin: without a start where there is none yet and it may be fresh."""
+    start = spec.train.start
+    if start is None or start.missing == "error" or start.ref in store.refs:
+        return spec
+    return spec.model_copy(update={"train": spec.train.model_copy(update={"start": None})})
 
 
 def _located(stage: Stage, store: Store) -> Stage:

@@ -40,6 +40,8 @@ class Run:
     metrics: of the evaluation, ``test_accuracy`` and others; empty if it was not reached.
     report: path of the HTML report, or None if it was not reached.
     seconds: from the plan to the end.
+    promotion: what the gate said and did, as JSON; None where the spec has none, or the run did not get so far.
+    warnings: what went wrong after the run, and changed nothing of it.
     """
 
     run: str
@@ -50,6 +52,8 @@ class Run:
     report: str | None
     seconds: float
     store: Store
+    promotion: JSON = None
+    warnings: tuple[str, ...] = ()
 
     def artifact(self, stage: str) -> Artifact:
         """The artifact of a stage, opened for reading."""
@@ -76,6 +80,8 @@ class Run:
             "metrics": dict(self.metrics),
             "report": self.report,
             "seconds": self.seconds,
+            "promotion": self.promotion,
+            "warnings": list(self.warnings),
         }
 
     def _repr_html_(self) -> str:

@@ -14,6 +14,7 @@ from nnpipe.datasets.data import Data
 from nnpipe.datasets.sources.source import Description
 from nnpipe.errors import NnpipeError, SpecError
 from nnpipe.evaluation.probing import Probing
+from nnpipe.evaluation.promote import Promote
 from nnpipe.evaluation.settings import Measures
 from nnpipe.exporters import AnyExporter
 from nnpipe.exporters.card import Card
@@ -22,6 +23,7 @@ from nnpipe.models.layers.layer import ShapeError, shown
 from nnpipe.models.unrolling import Unroll
 from nnpipe.pipeline.exports import check_exports
 from nnpipe.pipeline.first_weights import check_first_weights
+from nnpipe.pipeline.hooks import Hooks
 from nnpipe.pipeline.imported import with_the_files_layers
 from nnpipe.plots import AnyPicture
 from nnpipe.pretraining.pretrain import Pretrain
@@ -57,6 +59,11 @@ class Spec(Part):
         (), description="Formats that the trained network leaves in.", validate_default=False
     )
     card: Card = Field(Card(), description="What the model card beside every export says in your words.")
+    promote: Annotated[Promote | None, Switch()] = Field(
+        None,
+        description="true, or options: a run whose network is better moves NAME/champion to it. Part of no recipe.",
+    )
+    hooks: Hooks = Field(Hooks(), description="What else is done when a run is over. Part of no recipe.")
     log: Literal["tensorboard"] | None = Field(
         None, description="tensorboard: event files of every run. Part of no recipe: it changes no result."
     )
@@ -87,6 +94,9 @@ class Spec(Part):
             self._check_scaling(self.pretrain)
         check_first_weights(self)
         check_exports(self)
+        if self.promote:
+            classes, top_k = description.classes, self.evaluate.top_k
+            self.promote.check(classes, unrolled=self.model.unroll is not None, top_k=top_k)
         if self.probe and description.classes == 0:
             raise problem(
                 "probes tell classes, and the data's answers are numbers",

@@ -59,7 +59,7 @@ def evaluate(config: Evaluate, work: Work) -> None:
         measured = evaluate_reconstruction(network, loss, examples, truth, work)
     elif network.class_names:
         scores, predicted, losses = predict_classes(network, loss, examples)
-        kind = _scores(config.model, len(network.class_names))
+        kind = scores_form(config.model, len(network.class_names))
         written = {"margins" if kind == "margins" else "probabilities": scores, "labels": predicted}
         names = network.class_names
         measured = measure_classification(
@@ -106,7 +106,7 @@ def _by_batches(
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
-def _scores(model: Model, classes: int) -> Literal["distribution", "probabilities", "margins"]:
+def scores_form(model: Model, classes: int) -> Literal["distribution", "probabilities", "margins"]:
     """What the network says of each class: sigmoids of several outputs need not sum to 1."""
     if model.last_activation == "linear":
         return "margins"

@@ -1,8 +1,8 @@
 """Garbage collection: finding what nothing reaches any more, and removing it. Nothing else makes the store forget.
 
-Invariant: what a ref reaches, what the last runs reach, and whatever was made or used since the oldest run under way
-began, is never touched. What is found is taken out of sight at once, while no run can commit or reuse; only then is
-it deleted.
+Invariant: what a ref reaches, what the last runs and champions reach, and whatever was made or used since the oldest
+run under way began, is never touched. What is found is taken out of sight at once, while no run can commit or reuse;
+only then is it deleted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnpipe.store.champions import Champions
 from nnpipe.store.durable import explained, make_directory
 from nnpipe.store.lease import WEEK, began, leases
 from nnpipe.store.locks import held
@@ -40,11 +41,13 @@ class Policy:
     keep_runs: how many of the last runs of each spec.
     grace: seconds; what was made or reused since then stays.
     quarantine: whether damaged artifacts that were moved away go too.
+    keep_champions: of each name, the champion and those before it that it can go back to.
     """
 
     keep_runs: int = 10
     grace: float = HOUR
     quarantine: bool = False
+    keep_champions: int = 3
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def collect(store: Store, policy: Policy, *, dry_run: bool = False) -> Collectio
     """Remove what ``policy`` does not keep, or only tell it. Others may train meanwhile.
 
     Raises:
-        CorruptionError: a recipe or a run cannot be read, so that nobody knows what it reaches; nothing was removed.
+        CorruptionError: a recipe, a run or a move cannot be read, so that nobody knows what it reaches; nothing was
+            removed.
     """
     if dry_run:
         return survey(store, policy, time.time())
@@ -122,6 +126,9 @@ def _reached(store: Store, records: list[Record], policy: Policy, since: float) 
         seen[run["spec"]] += 1
         if seen[run["spec"]] <= policy.keep_runs:
             waiting += [stage["artifact"] for stage in run["stages"]]
+    champions = Champions(store)
+    for name in champions.names():
+        waiting += champions.line(name)[-policy.keep_champions :]
     waiting += [id_ for id_ in store.artifacts() if _modified(store.directory(id_)) >= since]
     # The same artifact may have been made in many ways (no pictures, of every network); its last recipe tells one.
     parents: dict[str, JSON] = {}
@@ -171,7 +178,7 @@ def _work(store: Store, now: float) -> Iterator[Garbage]:
 
 def _remains(store: Store, since: float, now: float) -> Iterator[Garbage]:
     root = store.root
-    for pattern in (".*", "recipes/??/.*", "refs/**/.*", "runs/.*", "work/*/.*"):
+    for pattern in (".*", "recipes/??/.*", "refs/**/.*", "runs/.*", "moves/*/.*", "work/*/.*"):
         for path in sorted(root.glob(pattern)):
             if HALF_WRITTEN.fullmatch(path.name) and path.is_file() and _modified(path) < since:
                 yield Garbage("half-written file", path.relative_to(root).as_posix(), path, disk_size(path))

@@ -30,6 +30,13 @@ class Refs:
     def __contains__(self, name: str) -> bool:
         return bool(NAME.fullmatch(name)) and self._path(name).is_file()
 
+    def get(self, name: str) -> str | None:
+        """The artifact that ``name`` points at; None: there is no such ref."""
+        try:
+            return self[name] if NAME.fullmatch(name) else None
+        except FileNotFoundError:
+            return None
+
     def names(self) -> list[str]:
         """Every ref, sorted."""
         return sorted(

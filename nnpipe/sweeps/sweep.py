@@ -13,7 +13,7 @@ from nnpipe.api import Device, Engine, assignments, document_of, known, open_sto
 from nnpipe.errors import Interrupted, StageError, UsageError, nearest
 from nnpipe.pipeline import sweep as pipeline
 from nnpipe.pipeline.execute import Execution
-from nnpipe.pipeline.graph import Stage
+from nnpipe.pipeline.graph import NO_RECIPE, Stage
 from nnpipe.pipeline.plan import Plan, PlannedStage
 from nnpipe.pipeline.runtime import Runtime
 from nnpipe.pipeline.signals import stopped_by_signals
@@ -221,7 +221,7 @@ def _plan(family: Family, store: Store, answers: list[Answer], metrics: tuple[st
     config = SweepReport(
         name=family.name,
         description=family.members[0].spec.description,
-        spec={key: value for key, value in family.document.items() if key != "log"},  # part of no recipe
+        spec={key: value for key, value in family.document.items() if key not in NO_RECIPE},
         axes=family.axes,
         runs=tuple(Outcome(values=tuple(m.values[axis] for axis in family.axes), failed=a.error) for m, a in outcomes),
         metrics=metrics,

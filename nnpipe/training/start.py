@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,12 +33,29 @@ class Start(Part):
     Of transposed weights the bias is the one that the other's pretraining reconstructed with, if it has one.
     """
 
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"ref"})
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"ref", "missing"})
     ref: str = Field(alias="from", min_length=1, description="A ref such as mnist-dbn/latest, a run, an artifact.")
     layers: Annotated[int, Field(ge=1)] | tuple[StartLayer, ...] | None = Field(
         None,
         description="How many layers, counted from the input, or which; left out: all but the last that both have.",
     )
+
+    missing: Literal["error", "fresh"] = Field(
+        "error",
+        description="Where nothing is called so yet: an error, or fresh, first weights as if nothing were said of "
+        "start. So a spec that starts from its own champion can begin.",
+    )
+
+    @model_validator(mode="after")
+    def _check_missing(self) -> Start:
+        if self.missing == "fresh" and "/" not in self.ref:
+            raise problem(
+                "only a ref can come to be later",
+                path=("missing",),
+                expected="error, or a ref as NAME/champion in from",
+                found=f"fresh, and from: {self.ref}",
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_twins(self) -> Start:

@@ -45,6 +45,13 @@ def test_planning_and_a_run_with_nothing_to_do_load_nothing_heavy(copied, words)
     assert not loaded(copied, *words) & (HEAVY | {"rich"})
 
 
+def test_a_run_of_the_champion_loads_nothing_heavy_to_see_that_it_is_that(copied):
+    words = ("run", "tiny.yaml", "--set", "promote=true")
+    loaded(copied, *words)
+    assert (copied / "artifacts/refs/tiny/champion").is_file()
+    assert not loaded(copied, *words) & (HEAVY | {"rich"})
+
+
 def test_importing_the_package_loads_nothing_of_it():
     program = "import sys, nnpipe; print(*(name for name in sys.modules if name.startswith('nnpipe')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -149,6 +149,16 @@ def test_measures_can_be_chosen_and_the_table_be_written_as_csv(nnpipe, swept):
     assert "did you mean 'test_accuracy'?" in wrong.err
 
 
+def test_members_promote_nobody_and_call_no_hooks_and_neither_is_in_a_key(nnpipe, swept):
+    with Path("tiny.yaml").open("a") as file:
+        file.write("promote: true\nhooks: {success: [{command: touch hooked}]}\n")
+    before = nnpipe("show", "tiny/sweep", "--json").json["key"]
+    assert nnpipe(*SWEEP, "--json", "--quiet").status == 0
+    assert nnpipe("show", "tiny/sweep", "--json").json["key"] == before
+    assert not Path("hooked").exists()
+    assert not Path("artifacts/moves").exists()
+
+
 def test_runs_leave_latest_alone_and_the_report_has_a_ref(nnpipe, swept):
     store = Store(swept / "artifacts")
     assert store.refs.names() == ["tiny/sweep"]

@@ -102,6 +102,18 @@ def test_an_artifact_alone_is_not_exported(folder: Path, capsys: pytest.CaptureF
     assert not (folder / "x.onnx").exists()
 
 
+def test_a_gate_is_asked_by_who_runs_the_spec_and_a_record_alone_imports_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "own.yaml").write_text(SPEC + "promote: {latency_ms: 1000}\n")
+    assert run(folder).promotion["promoted"] is True
+    (folder / "mine" / "layers.py").write_text("raise SystemExit('imported')\n")
+    assert main(["promote", "own/latest", "--to", "other", "--store", str(folder / "artifacts")]) == 1
+    told = capsys.readouterr().out
+    assert "no   latency cannot be measured: a file cannot say whose code is run" in told
+    assert "class mine.layers.Scaled" in told
+
+
 def test_a_wrong_option_is_a_mistake_of_the_spec(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "own.yaml").write_text(SPEC.replace("width: 2", "widht: 2"))
     assert main(["plan", str(folder / "own.yaml"), "--store", str(folder / "artifacts")]) == 2
