@@ -47,7 +47,7 @@ class Departure:
     ) -> None:
         self.samples = samples
         self._facts, self._architecture = facts, architecture
-        self._part, self._verifier = cache(part), cache(self._verifier_of)
+        self.part, self._verifier = cache(part), cache(self._verifier_of)
 
     def leave(self, exporter: Exporter, path: Path) -> Verification:
         """Write the part that ``exporter`` wants to ``path``, which does not exist yet, and run the file.
@@ -56,7 +56,7 @@ class Departure:
             StageError: the format cannot hold the network, or the file computes something else.
             UsageError: the network has no such part.
         """
-        network = self._part(exporter.part)
+        network = self.part(exporter.part)
         examples = network.scaling.apply(self._seen(exporter.part, self.samples.training)) if self.samples else None
         inside = File(exporter.inner.filename, exporter.inner)
         exporter.write(network, path, Context(self.card([inside], exporter.part), examples))
@@ -64,17 +64,17 @@ class Departure:
 
     def card(self, files: Sequence[File], part: PartName = "whole") -> str:
         """The model card of a part, as ``model_card`` makes it."""
-        return model_card(self._part(part), self._facts, files)
+        return model_card(self.part(part), self._facts, files)
 
     def _seen(self, part: PartName, raw: np.ndarray) -> np.ndarray:
         """What ``part`` reads where the whole reads ``raw``: a decoder reads codes."""
         if part != "decoder":
             return raw
-        encoder = self._part("encoder")
+        encoder = self.part("encoder")
         return computed_by(encoder)(encoder.scaling.apply(raw))
 
     def _verifier_of(self, part: PartName) -> Verifier:
         assert self.samples is not None
-        network = self._part(part)
+        network = self.part(part)
         labels = self.samples.answers if network.class_names else None
         return Verifier(network, self._seen(part, self.samples.test), labels, self._architecture)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from nnpipe.errors import UsageError
-from nnpipe.pipeline.memory import keep_freed_memory
+from nnpipe.pipeline.allocator import keep_freed_memory
 from nnpipe.store.canonical import JSON
 
 RECORDED = ("nnpipe", "torch", "torchvision", "numpy", "h5py", "zarr", "safetensors", "prefect", "pydantic")

@@ -268,7 +268,8 @@ class _Reader:
 
 def _own_member(group: h5py.Group, name: str, path: Path) -> object:
     """A member of a group; what leads out of the file, and could read what it should not, is refused."""
-    if group.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
+    links, link = group.id.links, name.encode()
+    if not links.exists(link) or links.get_info(link).type != h5l.TYPE_HARD:
         raise CorruptionError("not a data set of this file", where=f"{path}:{name}")
     found = group[name]
     if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):

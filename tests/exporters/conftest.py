@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from nnpipe.exporters import every_exporter, find_exporter
 from nnpipe.exporters.exporter import Context, Exporter
@@ -228,12 +229,17 @@ def networks() -> dict[str, Network]:
 
 @pytest.fixture(scope="session")
 def exported(networks: dict[str, Network], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``<network>/<filename>`` for every network and format."""
-    folder = tmp_path_factory.mktemp("exported")
-    for name, network in networks.items():
-        (folder / name).mkdir()
-        for format_ in EVERY.values():
-            format_.write(network, folder / name / format_.filename, context_of(network))
+    """A folder with ``<network>/<filename>`` for every network and format; processes of one run share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exported"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = tmp_path_factory.mktemp("unfinished")
+            for name, network in networks.items():
+                (unfinished / name).mkdir()
+                for format_ in EVERY.values():
+                    format_.write(network, unfinished / name / format_.filename, context_of(network))
+            unfinished.rename(folder)
     return folder
 
 

@@ -24,7 +24,7 @@ from nnpipe.pipeline.plan import make_plan
 from nnpipe.pipeline.run import Run
 from nnpipe.pipeline.runtime import Runtime
 from nnpipe.pipeline.spec import check_spec
-from nnpipe.pipeline.trained import stored_network
+from nnpipe.pipeline.trained import departure_of
 from nnpipe.pretraining.boltzmann_machine import BoltzmannMachine
 from nnpipe.pretraining.units.bernoulli import Bernoulli
 from nnpipe.pretraining.units.doubled import DoubledHidden, DoubledVisible
@@ -83,7 +83,7 @@ def computed(network: Network, x: torch.Tensor) -> np.ndarray:
 
 
 def parts(store: Store, made: Run, stage: str) -> tuple[Network, Network, Network]:
-    whole, encoder, decoder = (stored_network(store, made.artifact(stage).id, part) for part in PARTS)
+    whole, encoder, decoder = (departure_of(store, made.artifact(stage).id).part(part) for part in PARTS)
     return whole, encoder, decoder
 
 
@@ -211,9 +211,9 @@ def test_a_way_back_that_no_layer_is_is_refused_and_the_encoder_leaves_all_the_s
     store, made = run(tmp_path, "pretrain/1", layers, f"pretrain.method={method}", "pretrain.layers=1")
     for part in PARTS[::2]:
         with pytest.raises(UsageError, match="no layer for the way back through pretrained layer 1") as caught:
-            stored_network(store, made.artifact("pretrain/1").id, part)
+            departure_of(store, made.artifact("pretrain/1").id).part(part)
         assert told in str(caught.value.found)
-    encoder = stored_network(store, made.artifact("pretrain/1").id, "encoder")
+    encoder = departure_of(store, made.artifact("pretrain/1").id).part("encoder")
     np.testing.assert_allclose(computed(encoder, digits(made, encoder)), represented(made, "pretrain/1"), **NEAR)
 
 
@@ -224,7 +224,7 @@ def test_a_layer_whose_origin_is_gone_is_refused(machines: tuple[Store, Run], tm
     store = Store(tmp_path / "artifacts")
     shutil.rmtree(store.directory(below.id))
     with pytest.raises(UsageError, match="not in the store any more: below"):
-        stored_network(store, top.id, "encoder")
+        departure_of(store, top.id).part("encoder")
     shutil.rmtree(tmp_path / "artifacts" / "recipes")
     with pytest.raises(UsageError, match="nothing tells"):
-        stored_network(store, top.id, "encoder")
+        departure_of(store, top.id).part("encoder")

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from nnpipe.pipeline.memory import keep_freed_memory
+from nnpipe.pipeline.allocator import keep_freed_memory
 
 # Page faults of taking and freeing 100 blocks of 4 MiB, every page of which is touched.
 FAULTS = """
 import resource, sys
-from nnpipe.pipeline.memory import keep_freed_memory
+from nnpipe.pipeline.allocator import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 def faults():
