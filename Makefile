@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEC ?= specs/digits.yaml
 
-.PHONY: run test lint check environment schema clean help
+.PHONY: run test lint check environment schema bench bench-gpu peers clean help
 
 run: environment  ## run SPEC (specs/digits.yaml unless told otherwise)
 	$(BIN)/nnpipe run $(SPEC)
@@ -32,8 +32,17 @@ environment: .venv/installed
 schema: environment  ## write the JSON Schema that editors use
 	$(BIN)/nnpipe schema > docs/spec.schema.json
 
+bench: environment  ## measure speed beside others; writes docs/performance.md (BENCH="--only rbm" for one)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-gpu: environment  ## the same, of what needs a GPU
+	$(BIN)/python -m benchmarks --gpu $(BENCH)
+
+peers: environment  ## install whom `make bench` measures beside nnpipe
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+
 clean:  ## remove the environment and caches, not the artifacts
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
