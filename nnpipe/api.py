@@ -47,6 +47,7 @@ def run(
     threads: int | None = None,
     checkpoint_every: float = 30.0,
     log: Log | None = None,
+    memory: int | None = None,
     observer: Observer | None = None,
     root: str | os.PathLike[str] | None = None,
 ) -> Run:
@@ -64,6 +65,7 @@ def run(
         threads=threads,
         checkpoint_every=checkpoint_every,
         log=log,
+        memory=memory,
         observer=observer,
     )
 
@@ -123,6 +125,7 @@ def execute(
     threads: int | None = None,
     checkpoint_every: float = 30.0,
     log: Log | None = None,
+    memory: int | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """Carry out a plan.
@@ -133,6 +136,8 @@ def execute(
     threads: for torch on a CPU; None leaves it to torch.
     checkpoint_every: seconds between checkpoints of a stage under way.
     log: ``tensorboard`` writes event files of this run, ``none`` writes none; None leaves it to the spec.
+    memory: bytes that the training, validation or test examples may take; what is larger is read from its file while it
+        is used, with the same result. None: a quarter of what is free when a stage begins.
     observer: is told how stages come along.
 
     Raises:
@@ -149,7 +154,7 @@ def execute(
     if log is not None:
         known("log", log, ("tensorboard", "none"))
     carry_out = engine_named("local" if plan.nothing_to_do else engine)
-    execution = Execution(plan, Runtime(device, threads, checkpoint_every, log), observer)
+    execution = Execution(plan, Runtime(device, threads, checkpoint_every, log, memory), observer)
     with stopped_by_signals(execution.stopping):
         try:
             return carry_out(execution)

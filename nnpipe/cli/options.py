@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def _bytes(text: str) -> int:
+    """A number of bytes: ``2GB``, ``1.5 GiB``, ``1000000``."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if not found or found[2] not in UNITS:
+        raise typer.BadParameter(f"expected a size such as 500MB or 2GB, found {text!r}")
+    return int(float(found[1]) * UNITS[found[2]])
+
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec: a YAML file.", show_default=False)]
 Ref = Annotated[
@@ -31,6 +43,16 @@ Until = Annotated[
 Force = Annotated[
     list[str] | None,
     typer.Option(metavar="STAGE", help="Compute it even if it could be reused; may be repeated.", show_default=False),
+]
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        metavar="SIZE",
+        parser=_bytes,
+        help="Keep the examples of a split in memory up to this size, such as 500MB or 2GB; read larger ones from "
+        "their file. Results are the same. Left out: a quarter of what is free.",
+        show_default=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

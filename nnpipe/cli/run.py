@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnpipe.api import Device, Engine, Log
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile, StoreFolder, Until
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Memory, Overrides, SpecFile, StoreFolder, Until
 from nnpipe.cli.plan import start_told
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def run(
         Log | None,
         typer.Option(help="Write TensorBoard event files, or none; as the spec says if left out.", show_default=False),
     ] = None,
+    memory: Memory = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -48,6 +49,7 @@ def run(
             threads=threads,
             checkpoint_every=checkpoint_every,
             log=log,
+            memory=memory,
             observer=observer,
         )
     if as_json:

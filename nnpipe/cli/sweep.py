@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from nnpipe.api import Device, Engine
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Overrides, SpecFile, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Memory, Overrides, SpecFile, StoreFolder
 from nnpipe.errors import StageError, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def sweep(
         typer.Option(min=1, metavar="N", help="Threads of torch on a CPU, for each run.", show_default=False),
     ] = None,
     checkpoint_every: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between checkpoints.")] = 30.0,
+    memory: Memory = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -75,6 +76,7 @@ def sweep(
         device=device,
         threads=threads,
         checkpoint_every=checkpoint_every,
+        memory=memory,
         watch=_watch(family, sys.stderr if as_json else sys.stdout, jobs, quiet=quiet),
     )
     if table is not None:

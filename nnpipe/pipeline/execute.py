@@ -177,6 +177,7 @@ class Execution:
         store, runtime = self.plan.store, self.runtime
         module, _, function = stage.function.partition(":")
         began, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+        device = runtime.resolve_device()
         with store.output(key) as output:
             work = Work(
                 stage=stage.name,
@@ -185,7 +186,8 @@ class Execution:
                 seed=stage.seed,
                 root=self.plan.root,
                 checkpoints=DiskCheckpoints(store.workplace(key), runtime.checkpoint_interval),
-                device=runtime.resolve_device(),
+                device=device,
+                memory=runtime.resolve_memory(device),
                 observer=self.observer,
                 stopping=self.stopping,
             )

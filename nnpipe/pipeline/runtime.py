@@ -12,6 +12,7 @@ from typing import Literal
 
 from nnpipe.errors import UsageError
 from nnpipe.pipeline.allocator import keep_freed_memory
+from nnpipe.pipeline.memory import memory_for_examples
 from nnpipe.store.canonical import JSON
 
 RECORDED = ("nnpipe", "torch", "torchvision", "numpy", "h5py", "zarr", "safetensors", "prefect", "pydantic")
@@ -25,12 +26,14 @@ class Runtime:
     threads: for torch on a CPU; None leaves it to torch.
     checkpoint_interval: seconds between checkpoints of a stage under way.
     log: None leaves it to the spec, whose wish counts for runs that compute something.
+    memory: bytes that the examples of a split may take; None: a quarter of what is free when a stage begins.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = None
     checkpoint_interval: float = 30.0
     log: Literal["tensorboard", "none"] | None = None
+    memory: int | None = None
 
     def resolve_device(self) -> str:
         """``cpu`` or ``cuda``. Imports torch."""
@@ -40,6 +43,10 @@ class Runtime:
         if self.device == "cuda" and not available:
             raise UsageError("--device cuda", expected="a GPU that torch can use", found="none", hint="--device cpu")
         return "cuda" if available and self.device != "cpu" else "cpu"
+
+    def resolve_memory(self, device: str) -> int:
+        """Bytes that the examples of a split may take where ``device`` computes."""
+        return memory_for_examples(device) if self.memory is None else self.memory
 
     def prepare(self) -> None:
         """Set torch's number of threads and how memory is kept, for the whole process."""

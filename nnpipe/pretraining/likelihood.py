@@ -72,5 +72,5 @@ class Likelihood(Part):
 
 def _free_energy(machine: BoltzmannMachine, examples: Examples) -> float:
     """The mean over examples, summed in float64."""
-    blocks = (examples.rows(start, start + BLOCK)[0].flatten(1) for start in range(0, len(examples), BLOCK))
-    return sum(machine.free_energy(x).double().sum().item() for x in blocks) / len(examples)
+    blocks = examples.in_order(BLOCK)
+    return sum(machine.free_energy(x.flatten(1)).double().sum().item() for x, _ in blocks) / len(examples)

@@ -13,6 +13,9 @@ from nnpipe.training.optimizers.optimizer import check_schedules
 from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.precision import SPEED, Precision
 from nnpipe.training.schedules import AnySchedule
+from nnpipe.training.shuffles import AnyShuffle
+from nnpipe.training.shuffles.full import Full
+from nnpipe.training.shuffles.shuffle import ORDER
 
 SCHEDULES = ("schedule", "momentum_schedule")
 
@@ -23,6 +26,7 @@ class Settings(Part):
     method: Annotated[AnyMethod, Shorthand()]
     epochs: int = Field(10, ge=1, description="Times that every training example is seen, for each layer.")
     batch_size: int = Field(100, ge=1, description="Examples between two steps of the optimizer.")
+    shuffle: AnyShuffle = Field(Full(), description=ORDER)
     optimizer: Annotated[AnyOptimizer, Shorthand()] = Sgd(learning_rate=0.1, momentum=0.9)
     schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
         None, description="How the learning rate goes; left out: it stays."
@@ -71,6 +75,7 @@ class OwnSettings(Part):
     method: Annotated[AnyMethod, Shorthand()] | None = Field(None, description="Left out: as the others.")
     epochs: int | None = Field(None, ge=1, description="Left out: as the others.")
     batch_size: int | None = Field(None, ge=1, description="Left out: as the others.")
+    shuffle: AnyShuffle | None = Field(None, description="Left out: as the others.")
     optimizer: Annotated[AnyOptimizer, Shorthand()] | None = Field(None, description="Left out: as the others.")
     schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
         None, description="Left out: as the others; null: the learning rate stays."

@@ -107,9 +107,8 @@ class VariationalLearning:
         }
 
     def _inferred(self, examples: Examples) -> Iterator[list[Tensor]]:
-        for start in range(0, len(examples), BLOCK):
-            x = examples.rows(start, start + BLOCK)[0].flatten(1)
-            yield self.module.mean_field(x, self.rule.mean_field_steps)
+        for x, _ in examples.in_order(BLOCK):
+            yield self.module.mean_field(x.flatten(1), self.rule.mean_field_steps)
 
     def _start_chains(self, draws: torch.Generator) -> None:
         rows = torch.arange(self.rule.chains, device=self._some.device) % len(self._some)

@@ -51,7 +51,7 @@ def evaluate(config: Evaluate, work: Work) -> None:
     network = load_network(*work.inputs["model"].tensors("model"), config.model).place(work.device)
     with closing(work.inputs["data"].arrays("data")) as file:
         loss = config.loss.resolved(learned_counts(work.inputs["model"]) or class_counts(file.attributes()))
-        examples = read_split(file, "test", network.scaling, work.device, network.target_scaling)
+        examples = read_split(work, "test", network.scaling, network.target_scaling)
         truth = file.rows("y_test", 0, file.shape("y_test")[0])
     if not len(examples):
         raise StageError("there are no test examples", where="data.test", expected="at least one", found="none")
@@ -97,8 +97,7 @@ def _by_batches(
 
     found = []
     with torch.inference_mode():
-        for start in range(0, len(examples), BATCH):
-            x, y = examples.rows(start, start + BATCH)
+        for x, y in examples.in_order(BATCH):
             assert y is not None
             logits = network.logits(x)
             batch = (*read(logits), loss.each(network, logits, y))

@@ -13,7 +13,7 @@ from nnpipe.evaluation.said import Said
 from nnpipe.models.layers.layer import shown
 from nnpipe.models.scaling import Scaling
 from nnpipe.stages.evaluate import BATCH, scores_form
-from nnpipe.stages.splits import read_split
+from nnpipe.stages.splits import read_evenly
 from nnpipe.store.arrays import blocks
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
+    from nnpipe.store.arrays import ArrayFile
     from nnpipe.store.artifact import Artifact
     from nnpipe.training.examples import Examples
     from nnpipe.training.losses.loss import Loss
@@ -100,7 +101,7 @@ def asked(
                 expected=f"examples of shape {shown(network.input_shape)}",
                 found=f"examples of shape {shown(shape)}",
             )
-        examples = read_split(file, "test", network.scaling, device, network.target_scaling)
+        examples = _test_examples(file, network, device)
     if loss:
         _check_loss(network, like, names)
     if network.code is not None:
@@ -116,6 +117,16 @@ def asked(
     scores, labels, *losses = _by_batches(network, examples, loss, lambda _, logits: [*network.decide(logits)])
     form = scores_form(network.architecture, len(network.class_names))
     return Said(network.class_names, labels, scores, form, losses=next(iter(losses), None)).among(names)
+
+
+def _test_examples(file: ArrayFile, network: Network, device: str) -> Examples:
+    import torch
+
+    from nnpipe.training.examples import Examples
+
+    x, y = read_evenly(file, "test", file.shape("X_test")[0])
+    y = network.target_scaling.apply(y) if y.dtype.kind == "f" else y
+    return Examples(torch.from_numpy(x).to(device), torch.from_numpy(y).to(device), network.scaling)
 
 
 def _check_loss(network: Network, like: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -58,7 +58,7 @@ class Material:
 def read_material(
     model: Model, train: Train, scaling_kind: ScalingKind, target_scaling_kind: TargetScalingKind, work: Work
 ) -> Material:
-    """Read the stage's ``data``, whole into the memory of the device that computes.
+    """Read the stage's ``data``, as far as they fit into the memory of the device that computes.
 
     Raises:
         StageError: the data do not fit the network, the loss or what is asked of them.
@@ -83,8 +83,8 @@ def read_material(
         target_scaling = _imported(work, "target_scaling", target_scaling_kind) or resolve_target_scaling(
             target_scaling_kind, about, linear
         )
-        examples = read_split(file, "train", scaling, work.device, target_scaling, rows)
-        held_out = read_split(file, measured, scaling, work.device, target_scaling)
+        examples = read_split(work, "train", scaling, target_scaling, rows)
+        held_out = read_split(work, measured, scaling, target_scaling)
     if unroll:
         check_range(unroll, examples, scaling_kind)
     counts = class_counts(about)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -12,17 +13,16 @@ from nnpipe.models.layers import AnyLayer
 from nnpipe.models.layers.layer import Layer, Shape, ShapeError
 from nnpipe.models.scaling import Scaling, ScalingKind, resolve_scaling
 from nnpipe.pretraining.settings import Settings
-from nnpipe.stages.splits import read_tensor
+from nnpipe.stages.splits import Stored, examples_of, stored
 from nnpipe.stages.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
     from nnpipe.pretraining.objective import LayerObjective, Visible
     from nnpipe.pretraining.snapshots import Snapshots
-    from nnpipe.store.arrays import ArrayFile
     from nnpipe.training.examples import Examples
 
 SPLITS = ("train", "validation", "test")
@@ -66,7 +66,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
         config.optimizer.build(objective.module.parameters()),
         splits["train"],
         splits.get("validation"),
-        Regime(config.epochs, config.batch_size, config.schedule, config.momentum_schedule),
+        Regime(config.epochs, config.batch_size, config.schedule, config.momentum_schedule, shuffle=config.shuffle),
         seed=work.seed,
         watch=work,
         inspector=snapshots,
@@ -92,52 +92,52 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
 
 
 def _examples(config: PretrainLayer, work: Work) -> tuple[dict[str, Examples], int]:
-    """The examples of each split as the layer sees them, whole in the memory of the device that computes; the classes.
+    """The examples of each split as the layer sees them, and how many classes there are.
 
     Raises:
         StageError: the method needs labels and there are none, or a layer between cannot take what it is given.
     """
-    from nnpipe.training.examples import Examples
-
-    below = work.inputs.get("below")
+    data, below = work.inputs["data"], work.inputs.get("below")
+    source, name, prefix = (below, "representation", "H") if below else (data, "data", "X")
     with ExitStack() as opened:
-        data = opened.enter_context(closing(work.inputs["data"].arrays("data")))
-        file = opened.enter_context(closing(below.arrays("representation"))) if below else data
-        classes = len(data.attributes()["class_names"])
-        needs_labels = config.method.needs_labels(config.layer)
-        if needs_labels and not classes:
-            raise StageError(
-                f"pretraining by {config.method.kind} needs labels",
-                where="pretrain.method",
-                expected="data with classes",
-                found="numbers to learn",
-            )
-        prefix, scaling = ("H", Scaling()) if below else ("X", resolve_scaling(config.scaling, file.attributes()))
-        found = {}
-        for split in SPLITS:
-            if f"{prefix}_{split}" in file.names():
-                x = _seen_through(config.between, file, f"{prefix}_{split}", scaling, work.device)
-                y = read_tensor(data, f"y_{split}").to(work.device) if needs_labels else None
-                found[split] = Examples(x, y, Scaling() if config.between else scaling)
-        return found, classes
+        attributes = opened.enter_context(closing(data.arrays("data"))).attributes()
+        names = opened.enter_context(closing(source.arrays(name))).names()
+    classes = len(attributes["class_names"])
+    needs_labels = config.method.needs_labels(config.layer)
+    if needs_labels and not classes:
+        raise StageError(
+            f"pretraining by {config.method.kind} needs labels",
+            where="pretrain.method",
+            expected="data with classes",
+            found="numbers to learn",
+        )
+    scaling, found = Scaling() if below else resolve_scaling(config.scaling, attributes), {}
+    for split in SPLITS:
+        if f"{prefix}_{split}" in names:
+            y = stored(data, "data", f"y_{split}").whole().to(work.device) if needs_labels else None
+            rows = stored(source, name, f"{prefix}_{split}")
+            found[split] = _seen_through(config.between, rows, y, scaling, work)
+    return found, classes
 
 
-def _seen_through(layers: Sequence[Layer], file: ArrayFile, name: str, scaling: Scaling, device: str) -> Tensor:
-    """An array as it is where there are no ``layers``; else, scaled, what they make of it."""
+def _seen_through(layers: Sequence[Layer], rows: Stored, y: Tensor | None, scaling: Scaling, work: Work) -> Examples:
+    """Stored rows as they are where there are no ``layers``; else what they make of them, scaled."""
     import torch
 
     from nnpipe.models.stack import Stack
-    from nnpipe.store.arrays import blocks
     from nnpipe.training.examples import Examples
+    from nnpipe.training.file_examples import FileExamples
 
     if not layers:
-        return read_tensor(file, name).to(device)
+        return examples_of(rows, y, scaling, work)
     try:
-        stack = Stack(layers, file.shape(name)[1:], torch.Generator()).eval()  # without weights nothing is drawn
+        stack = Stack(layers, rows.shape[1:], torch.Generator()).eval()  # without weights nothing is drawn
     except ShapeError as error:
         raise _stage_error(error) from error
-    rows = (Examples(torch.from_numpy(block).to(device), None, scaling) for block in blocks(file, name))
-    return torch.cat([stack(x) for block in rows for x in _blocks(block)])
+    seen = FileExamples(rows, y, scaling, work.device, work.memory, through=stack)
+    if len(seen) * prod(seen.shape) * torch.float32.itemsize > work.memory:
+        return seen
+    return Examples(torch.cat([x for x, _ in seen.in_order(BLOCK)]), y, row_bytes=seen.row_bytes)
 
 
 def _shapes(layer: Layer, seen: Shape) -> tuple[Shape, Shape]:
@@ -179,12 +179,12 @@ def _seen(examples: Examples, classes: int) -> Visible:
 
     from nnpipe.pretraining.objective import SOME, Visible
 
-    values = (x.flatten(1).double() for x in _blocks(examples))
-    sums = torch.stack([torch.stack((x.sum(0), x.square().sum(0))) for x in values])
-    mean, square = sums.sum(0) / len(examples)
+    values = (x.flatten(1).double() for x, _ in examples.in_order(BLOCK))
+    sums = reduce(torch.add, (torch.stack((x.sum(0), x.square().sum(0))) for x in values))
+    mean, square = sums / len(examples)
     deviation = (square - mean.square()).clamp(min=0).sqrt()
     some = examples.rows(0, SOME)[0].flatten(1)
-    return Visible(tuple(examples.x.shape[1:]), mean.float(), deviation.float(), classes, len(examples), some)
+    return Visible(examples.shape, mean.float(), deviation.float(), classes, len(examples), some)
 
 
 def _watched(config: PretrainLayer, objective: LayerObjective, seen: Shape, work: Work) -> Snapshots | None:
@@ -206,11 +206,5 @@ def _write_representation(objective: LayerObjective, splits: Mapping[str, Exampl
     with work.output.arrays("representation") as writer:
         for split, examples in splits.items():
             writer.allocate(f"H_{split}", (len(examples), *hidden), np.float32)
-            for x in _blocks(examples):
+            for x, _ in examples.in_order(BLOCK):
                 writer.append(f"H_{split}", objective.represent(x).cpu().numpy())
-
-
-def _blocks(examples: Examples) -> Iterator[Tensor]:
-    """All examples in order, scaled: (rows, ...) float32."""
-    for start in range(0, len(examples), BLOCK):
-        yield examples.rows(start, start + BLOCK)[0]

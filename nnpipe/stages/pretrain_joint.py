@@ -11,7 +11,7 @@ from nnpipe.models.scaling import ScalingKind, resolve_scaling
 from nnpipe.pretraining.joint import AnyJoint
 from nnpipe.spec import Part
 from nnpipe.stages.pretrained import joint_layer
-from nnpipe.stages.splits import read_tensor
+from nnpipe.stages.splits import examples_of, stored
 from nnpipe.stages.work import Work
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def pretrain_joint(config: PretrainJoint, work: Work) -> None:
         joint.optimizer.build(objective.module.parameters()),
         splits["train"],
         splits.get("validation"),
-        Regime(joint.epochs, joint.batch_size, joint.schedule, joint.momentum_schedule),
+        Regime(joint.epochs, joint.batch_size, joint.schedule, joint.momentum_schedule, shuffle=joint.shuffle),
         seed=work.seed,
         watch=work,
     )
@@ -66,10 +66,9 @@ def pretrain_joint(config: PretrainJoint, work: Work) -> None:
 
 
 def _examples(scaling: ScalingKind, work: Work) -> dict[str, Examples]:
-    """Those of each split, whole in the memory of the device that computes."""
-    from nnpipe.training.examples import Examples
-
-    with closing(work.inputs["data"].arrays("data")) as file:
-        resolved = resolve_scaling(scaling, file.attributes())
-        there = [split for split in SPLITS if f"X_{split}" in file.names()]
-        return {split: Examples(read_tensor(file, f"X_{split}").to(work.device), None, resolved) for split in there}
+    """Those of each split."""
+    data = work.inputs["data"]
+    with closing(data.arrays("data")) as file:
+        resolved, names = resolve_scaling(scaling, file.attributes()), file.names()
+    there = [split for split in SPLITS if f"X_{split}" in names]
+    return {split: examples_of(stored(data, "data", f"X_{split}"), None, resolved, work) for split in there}

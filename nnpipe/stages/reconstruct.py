@@ -38,10 +38,9 @@ def evaluate_reconstruction(
     with closing(work.inputs["data"].arrays("data")) as file:
         names = file.attributes()["class_names"]
     components = _components(network, work)
-    errors = {name: np.empty(len(examples)) for name in ("network", "components", "loss")}
+    errors, start = {name: np.empty(len(examples)) for name in ("network", "components", "loss")}, 0
     with work.output.arrays("predictions") as writer, torch.inference_mode():
-        for start in range(0, len(examples), BATCH):
-            x = examples.rows(start, start + BATCH)[0]
+        for x, _ in examples.in_order(BATCH):
             activations, flat = network.activations(x), x.flatten(1)
             codes, outputs, inputs = (t.cpu().numpy() for t in (activations[network.code], activations[-1], flat))
             if not start:
@@ -54,6 +53,7 @@ def evaluate_reconstruction(
             errors["loss"][rows] = loss.each(network, network.logits(x), flat).cpu().numpy()
             if components:
                 errors["components"][rows] = squared_errors(inputs, components.reconstruct(inputs))
+            start += len(inputs)
     if components:
         work.output.tensors("components", {"mean": components.mean, "directions": components.directions})
     return measure_reconstruction(
@@ -68,12 +68,11 @@ def evaluate_reconstruction(
 
 def _components(network: Network, work: Work) -> PrincipalComponents | None:
     """As many as the code has units, of the training examples; None where that would take too long."""
-    with closing(work.inputs["data"].arrays("data")) as file:
-        train = read_split(file, "train", network.scaling, work.device, network.target_scaling)
+    train = read_split(work, "train", network.scaling, network.target_scaling)
 
     def blocks() -> Iterator[np.ndarray]:
-        for start in range(0, len(train), BLOCK):
-            yield train.rows(start, start + BLOCK)[0].flatten(1).cpu().numpy()
+        for x, _ in train.in_order(BLOCK):
+            yield x.flatten(1).cpu().numpy()
 
     features = int(np.prod(network.input_shape))
     units = _code_units(network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,7 @@ class Work:
     seed: of this stage; all its randomness comes from it.
     root: the folder that relative paths in the spec start from.
     device: ``cpu`` or ``cuda``.
+    memory: bytes that the examples of a split may take there; those of a larger one stay in their file.
     stopping: set when somebody asked to stop; long loops look at it, keep a checkpoint and raise Interrupted.
     timings: facts about time (the seconds of each epoch, ...) for the recipe record; no part of the artifact.
     """
@@ -90,6 +92,7 @@ class Work:
     root: Path
     checkpoints: DiskCheckpoints
     device: str = "cpu"
+    memory: int = sys.maxsize
     observer: Observer = field(default_factory=Silent)
     stopping: Event = field(default_factory=Event)
     timings: dict[str, JSON] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """Files of named numeric arrays, the same in HDF5 and in zarr: the one seam between nnpipe and both libraries.
 
-The protocol is no wider than this: named numeric arrays of a shape known beforehand, JSON attributes of the
-whole file, rows written once in order, contiguous row slices read. The content digest is of names, dtypes, shapes,
-values and attributes, computed while rows are written: format and chunking do not enter it.
+The protocol is no wider than this: named numeric arrays of a shape known beforehand, JSON attributes of the whole
+file, rows written once in order, slices of rows read, or rows by their numbers. The content digest is of names, dtypes,
+shapes, values and attributes, computed while rows are written: format and chunking do not enter it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ class ArrayFile(Protocol):
 
     def attributes(self) -> dict[str, JSON]: ...
     def rows(self, name: str, start: int, stop: int) -> np.ndarray: ...
+
+    def take(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """The rows with these numbers, (n,) int64, in this order: (n, ...)."""
+
     def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None: ...
     def write(self, name: str, start: int, values: np.ndarray) -> None: ...
 
@@ -145,3 +149,21 @@ def blocks(file: ArrayFile, name: str, size: int = 8 << 20, stop: int | None = N
         step -= step % file.step(name)
     for start in range(0, stop, step):
         yield np.ascontiguousarray(file.rows(name, start, min(start + step, stop)))
+
+
+def take_by_steps(file: ArrayFile, name: str, rows: np.ndarray) -> np.ndarray:
+    """As ``ArrayFile.take``: the file is read in order, each step that has a wanted row once."""
+    taken = np.empty((len(rows), *file.shape(name)[1:]), file.dtype(name))
+    order = np.argsort(rows, kind="stable")
+    wanted = rows[order]
+    for first, last in runs(wanted // file.step(name)):
+        start = int(wanted[first])
+        together = file.rows(name, start, int(wanted[last - 1]) + 1)
+        taken[order[first:last]] = together[wanted[first:last] - start]
+    return taken
+
+
+def runs(sorted_values: np.ndarray) -> Iterator[tuple[int, int]]:
+    """From where to where the same value stands, of (n,)."""
+    ends = [*(np.flatnonzero(np.diff(sorted_values)) + 1).tolist(), len(sorted_values)]
+    yield from zip([0, *ends], ends, strict=False) if len(sorted_values) else ()

@@ -18,10 +18,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from h5py import h5d, h5l, h5o, h5p
+from h5py import h5d, h5l, h5o, h5p, h5t
 
 from nnpipe.errors import CorruptionError, DataError
+from nnpipe.store.arrays import take_by_steps
 from nnpipe.store.canonical import JSON
+from nnpipe.store.stretch import Stretch
 from nnpipe.store.variable_text import read_variable_text
 
 
@@ -31,6 +33,7 @@ class Hdf5Arrays:
     def __init__(self, file: h5py.File, path: Path) -> None:
         self._file, self._path = file, path
         self._descriptor: int | None = None  # for writing rows
+        self._stretches: dict[str, Stretch | None] = {}  # where rows lie, of the arrays that were read
 
     @classmethod
     def open(cls, path: Path) -> Hdf5Arrays:
@@ -61,7 +64,16 @@ class Hdf5Arrays:
         return {name: json.loads(text) for name, text in self._file.attrs.items()}
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        return np.asarray(self._dataset(name)[start:stop])
+        stretch = self._stretch(name)
+        if stretch is None:
+            return np.asarray(self._dataset(name)[start:stop])
+        return stretch.rows(self._file.id.get_vfd_handle(), start, stop)
+
+    def take(self, name: str, rows: np.ndarray) -> np.ndarray:
+        stretch = self._stretch(name)
+        if stretch is None:
+            return take_by_steps(self, name, rows)
+        return stretch.take(self._file.id.get_vfd_handle(), rows)
 
     def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         if self._file.mode == "r":
@@ -112,6 +124,11 @@ class Hdf5Arrays:
             self._file.close()
             self._file = _opened(self._path)
 
+    def _stretch(self, name: str) -> Stretch | None:
+        if name not in self._stretches:
+            self._stretches[name] = _stretch_of(self._dataset(name), self._path)
+        return self._stretches[name]
+
     def _dataset(self, name: str) -> h5py.Dataset:
         place: object = self._file
         for part in name.strip("/").split("/"):
@@ -121,6 +138,14 @@ class Hdf5Arrays:
         if not isinstance(place, h5py.Dataset):
             raise CorruptionError("not a data set of this file", where=f"{self._path}:{name}")
         return place
+
+
+def _stretch_of(dataset: h5py.Dataset, path: Path) -> Stretch | None:
+    """Where the rows of a data set lie, one after the other as they are in memory; None where they do not."""
+    place, kind, dtype = dataset.id.get_offset(), dataset.id.get_type(), dataset.dtype
+    if place is None or not dataset.shape or dtype.kind not in "biuf" or kind != h5t.py_create(dtype):
+        return None
+    return None if dataset.file.userblock_size else Stretch(path, place, tuple(dataset.shape), dtype)
 
 
 def keeps_layout(path: Path, layout: JSON) -> bool:

@@ -14,6 +14,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from nnpipe.errors import CorruptionError
+from nnpipe.store.arrays import take_by_steps
 from nnpipe.store.canonical import JSON
 
 CHUNK_BYTES = 4 << 20
@@ -63,6 +64,9 @@ class ZarrArrays:
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
         return np.asarray(self._array(name)[start:stop])
+
+    def take(self, name: str, rows: np.ndarray) -> np.ndarray:
+        return take_by_steps(self, name, rows)
 
     def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         row_bytes = max(1, dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64)))

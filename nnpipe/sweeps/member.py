@@ -26,6 +26,7 @@ class Settings:
     device: Device = "auto"
     threads: int | None = None
     checkpoint_every: float = 30.0
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def carry_out(plan: Plan, settings: Settings, observer: Observer, stopping: Even
     from nnpipe.pipeline.runtime import Runtime
 
     engine = engine_named("local" if plan.nothing_to_do else settings.engine)
-    runtime = Runtime(settings.device, settings.threads, settings.checkpoint_every)
+    runtime = Runtime(settings.device, settings.threads, settings.checkpoint_every, memory=settings.memory)
     execution = Execution(plan, runtime, observer, stopping=stopping, latest=False)
     try:
         run = engine(execution)

@@ -104,6 +104,7 @@ def sweep(
     device: Device = "auto",
     threads: int | None = None,
     checkpoint_every: float = 30.0,
+    memory: int | None = None,
     watch: Watch | None = None,
     root: str | os.PathLike[str] | None = None,
 ) -> Sweep:
@@ -115,7 +116,7 @@ def sweep(
     metrics: what is in the table; by default test_accuracy and test_loss, or all there are if these are not there.
     jobs: how many runs at a time, each in a process of its own if it is more than one.
     fail_fast: whether a run that fails ends the sweep. Otherwise the others go on, and ``Sweep.failed`` has it.
-    engine, device, checkpoint_every: as for ``nnpipe.execute``.
+    engine, device, checkpoint_every, memory: as for ``nnpipe.execute``.
     threads: of each run; by default torch's own choice, or with several jobs an equal share of the processors.
     watch: is told which run begins, and gives its observer; from several threads if there are several jobs.
 
@@ -131,7 +132,7 @@ def sweep(
     if threads is None and jobs > 1:
         threads = max(1, (os.cpu_count() or 1) // jobs)
     family = read_family(spec, set=set, root=root)
-    settings = Settings(engine, device, threads, checkpoint_every)
+    settings = Settings(engine, device, threads, checkpoint_every, memory)
     # The record is begun before the runs: it holds a lease, so what they make stays until the report refers to it.
     execution = _begun(family, open_store(store))
     silent: Watch = lambda *_: nullcontext(Silent())  # noqa: E731

@@ -105,9 +105,10 @@ class _Run:
         before, total = self.seconds, len(self.train)
         if self.done == 0:
             self.regime.frozen.begin(epoch, self.optimizer)
-        order = torch.randperm(total, generator=generator(self.seed, ORDER, epoch)).to(self.train.device)
-        for indices in order[self.done :].split(self.batch_size):  # type: ignore[no-untyped-call]
-            self._step(epoch, indices)
+        draws = generator(self.seed, ORDER, epoch)
+        order = self.regime.shuffle.order(total, self.train.row_bytes, draws)
+        for x, y in self.train.batches(order[self.done :], self.batch_size):
+            self._step(epoch, x, y)
             now = time.perf_counter()
             self.seconds = before + now - started
             if now - reported > REPORT_SECONDS:
@@ -122,23 +123,22 @@ class _Run:
             self._close_epoch(epoch, measures)
         self._keep_if_wanted()
 
-    def _step(self, epoch: int, indices: Tensor) -> None:
-        """One step of the optimizer on the examples at ``indices``. Measures are those of the weights before it."""
-        total, objective = len(self.train), self.objective
-        self.scheduled.set(epoch - 1 + self.done / total, len(indices) / total)
-        x, y = self.train.batch(indices)
+    def _step(self, epoch: int, x: Tensor, y: Tensor | None) -> None:
+        """One step of the optimizer on a batch of examples. Measures are those of the weights before it."""
+        total, count, objective = len(self.train), len(x), self.objective
+        self.scheduled.set(epoch - 1 + self.done / total, count / total)
         if self.regime.augmentation:
             draws = generator(self.seed, AUGMENTATION, epoch, self.done)
             for augmentation in self.regime.augmentation:
                 x = augmentation.apply(x, draws)
-        last = self.done + len(indices) == total
+        last = self.done + count == total
         before = self.inspector.weights() if self.inspector and last else None
-        whole = len(indices) == total and not self.regime.augmentation
+        whole = count == total and not self.regime.augmentation
         batch = Batch(objective, x, y, self.regime.regularisation, whole=whole)
         self.optimizer.step(batch)  # type: ignore[arg-type]
         self.regime.regularisation.limit(objective.module)
         add_up(self.sums, batch.measures.items())
-        self.done += len(indices)
+        self.done += count
         if self.average:
             self.average.add(epoch - 1 + self.done / total, self.regime.epochs)
         if self.inspector and last:
@@ -149,8 +149,7 @@ class _Run:
             return {}
         sums: dict[str, Tensor] = {}
         with torch.inference_mode():
-            for start in range(0, len(self.validation), VALIDATION_BATCH):
-                batch = self.validation.rows(start, start + VALIDATION_BATCH)
+            for batch in self.validation.in_order(VALIDATION_BATCH):
                 add_up(sums, self.objective.measure(*batch).items())
         return self._means(sums, len(self.validation))
 

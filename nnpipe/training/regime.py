@@ -10,6 +10,8 @@ from nnpipe.training.early_stopping import EarlyStopping
 from nnpipe.training.freezing import Frozen
 from nnpipe.training.regularisation import Regularisation
 from nnpipe.training.schedules import AnySchedule
+from nnpipe.training.shuffles.full import Full
+from nnpipe.training.shuffles.shuffle import Shuffle
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 class Regime:
     """epochs, batch_size: the last batch of an epoch may be smaller; ``full`` is all examples.
 
+    shuffle: the order of examples in an epoch.
     learning_rate, momentum: schedules of the optimizer's options of these names; None leaves them as they are.
     early_stopping: needs validation examples; the best epoch's weights are in the module at the end, even if it never
         stopped early.
@@ -42,6 +45,7 @@ class Regime:
     frozen: Frozen = field(default_factory=Frozen)
     goal: float | None = None
     time_limit: float | None = None
+    shuffle: Shuffle = field(default_factory=Full)
 
 
 class Scheduled:

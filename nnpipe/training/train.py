@@ -21,6 +21,9 @@ from nnpipe.training.optimizers.adam import Adam
 from nnpipe.training.optimizers.optimizer import check_schedules
 from nnpipe.training.precision import SPEED, Precision
 from nnpipe.training.schedules import AnySchedule
+from nnpipe.training.shuffles import AnyShuffle
+from nnpipe.training.shuffles.full import Full
+from nnpipe.training.shuffles.shuffle import ORDER
 from nnpipe.training.start import Start
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ class Train(Part):
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
         32, description="Examples between two steps of the optimizer; 1: on-line; full: all of them."
     )
+    shuffle: AnyShuffle = Field(Full(), description=ORDER)
     examples: int | None = Field(
         None,
         ge=1,
@@ -111,4 +115,5 @@ class Train(Part):
             frozen=Frozen(self.frozen_epochs, tuple(ready)) if self.frozen_epochs else Frozen(),
             goal=self.goal,
             time_limit=self.time_limit,
+            shuffle=self.shuffle,
         )

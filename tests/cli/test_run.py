@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,27 @@ def test_the_store_is_taken_from_the_environment(nnpipe, copied, monkeypatch):
     monkeypatch.setenv("NNPIPE_STORE", str(copied / "elsewhere"))
     assert nnpipe(*TINY, "--until", "ingest").status == 0
     assert (copied / "elsewhere" / "format.json").exists()
+
+
+def test_how_much_memory_examples_may_take_is_told_in_words(nnpipe, copied, monkeypatch):
+    found = []
+    monkeypatch.setattr("nnpipe.api.execute", lambda plan, **options: found.append(options["memory"]) or sys.exit(0))
+    for size in ("2GB", "1.5 GiB", "500mb", "70000", "0"):
+        assert nnpipe(*TINY, "--memory", size).status == 0
+    assert found == [2 * 10**9, 3 * 2**29, 500 * 10**6, 70000, 0]
+    nnpipe(*TINY)
+    assert found[-1] is None
+
+
+@pytest.mark.parametrize("size", ["much", "-1", "2 GBytes", "1e9"])
+def test_what_is_no_size_is_refused(nnpipe, copied, size):
+    answer = nnpipe(*TINY, f"--memory={size}")
+    assert answer.status == 2
+    assert "Invalid value for '--memory': expected a size such as 500MB or 2GB" in " ".join(answer.err.split())
+
+
+def test_examples_that_may_take_no_memory_give_the_same_network(nnpipe, copied):
+    expected = nnpipe(*TINY, "--json").json
+    again = nnpipe(*TINY, "--memory", "0", "--force", "finetune", "--force", "evaluate", "--json").json
+    assert [stage["status"] for stage in again["stages"][1:3]] == ["computed", "computed"]
+    assert [stage["artifact"] for stage in again["stages"][:3]] == [s["artifact"] for s in expected["stages"][:3]]

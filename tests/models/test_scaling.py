@@ -54,7 +54,7 @@ def test_examples_are_scaled_in_training_as_they_are_for_prediction(dtype: type,
     examples = Examples(torch.from_numpy(raw), torch.arange(20), scaling)
     expected = (raw.astype(np.float64) - np.array(scaling.offset)) / np.array(scaling.scale)
     np.testing.assert_allclose(scaling.apply(raw), expected, rtol=1e-6, atol=1e-6)
-    x, y = examples.batch(torch.tensor([5, 3, 5]))
+    ((x, y),) = examples.batches(torch.tensor([5, 3, 5]), 3)
     assert x.dtype == torch.float32
     assert x.numpy().tobytes() == scaling.apply(raw[[5, 3, 5]]).tobytes()
     assert y is not None

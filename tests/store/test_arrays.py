@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -109,6 +111,55 @@ def test_an_array_that_was_not_filled_is_an_error(tmp_path: Path, kind: ArrayFor
 def test_blocks_cover_the_rows_in_order(tmp_path: Path, kind: ArrayFormat) -> None:
     file = open_arrays(write(tmp_path, kind)[0])
     np.testing.assert_array_equal(np.concatenate(list(blocks(file, "X", size=100))), ARRAYS["X"])
+    file.close()
+
+
+@pytest.mark.parametrize("chosen", [[], [49], [3, 3, 0], range(50), range(49, -1, -1), [0, 49, 20, 21, 22, 1]], ids=str)
+@pytest.mark.parametrize("alone", [0, 12, 1000], ids="{} bytes".format)
+def test_rows_are_taken_by_their_numbers_in_any_order(
+    tmp_path: Path, kind: ArrayFormat, chosen: Iterable[int], alone: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they are read one by one, or together with what lies between them."""
+    monkeypatch.setattr("nnpipe.store.zarr.CHUNK_BYTES", 100)
+    monkeypatch.setattr("nnpipe.store.stretch.PIECE", 100)
+    monkeypatch.setattr("nnpipe.store.stretch.ALONE", alone)
+    file, rows = open_arrays(write(tmp_path, kind)[0]), np.array(list(chosen), np.int64)
+    for name in ("X", "y", "h"):
+        found = file.take(name, rows)
+        assert found.dtype == ARRAYS[name].dtype
+        np.testing.assert_array_equal(found, ARRAYS[name][rows])
+    assert file.take("none", rows[:0]).shape == (0, 7)
+    file.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"chunks": (7, 3)}, {"compression": "gzip"}, {"dtype": ">f4"}, {"dtype": "?"}, {"dtype": "f2"}],
+    ids=str,
+)
+@pytest.mark.parametrize("before", [0, 512], ids="{} bytes before it".format)
+def test_files_that_others_made_are_read_as_h5py_reads_them(
+    tmp_path: Path, options: dict[str, object], before: int
+) -> None:
+    with h5py.File(tmp_path / "theirs.h5", "w", userblock_size=before) as made:
+        made.create_dataset("X", data=np.arange(60).reshape(20, 3) % 7, **{"dtype": "i2", **options})
+        expected = made["X"][:]
+    file = open_arrays(tmp_path / "theirs.h5")
+    assert file.rows("X", 0, 20).dtype == expected.dtype
+    np.testing.assert_array_equal(file.rows("X", 4, 17), expected[4:17])
+    np.testing.assert_array_equal(file.rows("X", 15, 99), expected[15:])
+    np.testing.assert_array_equal(file.take("X", np.array([19, 0, 7])), expected[[19, 0, 7]])
+    file.close()
+
+
+def test_a_file_that_was_cut_short_while_it_is_open_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "hdf5")[0]
+    file = open_arrays(path)
+    assert len(file.rows("X", 0, 50)) == 50
+    os.truncate(path, 2500)
+    for read in (lambda: file.rows("X", 0, 50), lambda: file.take("X", np.array([0, 49]))):
+        with pytest.raises(CorruptionError, match=r"data\.h5: the file ends before its rows do"):
+            read()
     file.close()
 
 

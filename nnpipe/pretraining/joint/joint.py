@@ -14,6 +14,9 @@ from nnpipe.training.optimizers import AnyOptimizer
 from nnpipe.training.optimizers.optimizer import check_schedules
 from nnpipe.training.optimizers.sgd import Sgd
 from nnpipe.training.schedules import AnySchedule
+from nnpipe.training.shuffles import AnyShuffle
+from nnpipe.training.shuffles.full import Full
+from nnpipe.training.shuffles.shuffle import ORDER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +32,7 @@ class Joint(Part):
     kind: str
     epochs: int = Field(10, ge=1, description="Times that every training example is seen.")
     batch_size: int = Field(100, ge=1, description="Examples between two steps of the optimizer.")
+    shuffle: AnyShuffle = Field(Full(), description=ORDER)
     optimizer: Annotated[AnyOptimizer, Shorthand()] = Sgd(learning_rate=0.005)
     schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
         None, description="How the learning rate goes; left out: it stays."
