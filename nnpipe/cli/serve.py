@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc as garbage
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from nnpipe.cli.predict import ModelName, opened_model
 from nnpipe.errors import UsageError
 
 GRACE = 5  # seconds that requests under way have when it is stopped
+MOST_AT_ONCE = 512  # connections and requests: to more it says that it is busy, so that memory stays as it is
 
 
 def serve(
@@ -52,8 +54,12 @@ def serve(
         ws="none",
         log_level="error",
         timeout_graceful_shutdown=GRACE,
+        limit_concurrency=MOST_AT_ONCE,
     )
     # uvicorn stops in order when it is told to, and then raises the signal again: to have been stopped is no failure.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    # What was imported stays; what requests leave behind is looked for more often than a short command does.
+    garbage.freeze()
+    garbage.set_threshold(700, 10, 10)
     print(f"{name} answers at http://{host}:{listening.getsockname()[1]}", file=sys.stderr, flush=True)
     uvicorn.Server(config).run(sockets=[listening])

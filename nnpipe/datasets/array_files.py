@@ -61,11 +61,12 @@ class StoredArrays:
     def shape(self, name: str) -> tuple[int, ...]:
         try:
             return self._file.shape(name)
-        except (OSError, KeyError, AttributeError) as error:
+        except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise absent(name, self.names(), self._path) from error
 
     def dtype(self, name: str) -> np.dtype:
-        return self._file.dtype(name)
+        with _explained(self._path, name):
+            return self._file.dtype(name)
 
     def blocks(self, name: str, rows: int, first: int = 0) -> Iterator[np.ndarray]:
         for start in range(first, self.shape(name)[0], rows):

@@ -19,8 +19,8 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 import numpy as np
-from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
@@ -55,7 +55,7 @@ def make_app(model: TrainedModel, name: str, limits: Limits | None = None) -> Fa
     bounds, reading = limits or Limits(), Reading(model.input_shape, model.scaling, resize=True)
     # Its pages of documentation would load scripts from elsewhere; docs/serving.md has what they say.
     app = FastAPI(title=name, docs_url=None, redoc_url=None, redirect_slashes=False)
-    answering = CapacityLimiter(os.cpu_count() or 1)  # more at once would take more memory and no less time
+    answering = asyncio.Semaphore(os.cpu_count() or 1)  # more at once would take more memory and no less time
 
     @app.exception_handler(AnyHTTPException)  # what is no path or no method here among them
     async def refused(request: Request, error: AnyHTTPException) -> JSONResponse:
@@ -83,8 +83,14 @@ def make_app(model: TrainedModel, name: str, limits: Limits | None = None) -> Fa
     @app.post("/predict")
     async def predict(request: Request) -> dict[str, Any]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        body = await _body(request, bounds)
-        return await to_thread.run_sync(_answer, model, reading, kind, body, bounds, limiter=answering)
+        try:
+            body = await _body(request, bounds)
+            async with answering:
+                if await request.is_disconnected():
+                    raise ClientDisconnect
+                return await run_in_threadpool(_answer, model, reading, kind, body, bounds)
+        except asyncio.CancelledError:  # when it is stopped, and waits no longer
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the service stops") from None
 
     return app
 

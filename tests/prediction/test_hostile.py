@@ -24,11 +24,13 @@ from nnpipe.models.scaling import Scaling
 
 from .hostile_documents import DOCUMENTS, put_document
 from .hostile_examples import EXAMPLES
+from .hostile_hdf5 import HDF5
 from .hostile_models import MODELS, TRAP, Trap
 from .hostile_onnx import GRAPHS
 
 LAYERS = [{"kind": "dense", "units": 6, "activation": "tanh"}, {"kind": "dense", "units": 3, "activation": "softmax"}]
 ASKED = ("model.onnx", "model.safetensors", "weights.h5", "huggingface.zip")  # what can be asked at all
+EVERY = {**MODELS, **HDF5}
 SECONDS, MEMORY = 5.0, 200 << 20
 
 
@@ -98,9 +100,9 @@ def test_a_trap_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(tmp_path.rglob(f"*{TRAP}*"))
 
 
-@pytest.mark.parametrize("case", MODELS)
+@pytest.mark.parametrize("case", EVERY)
 def test_a_hostile_model_is_refused(case: str, right: Right, tmp_path: Path, refused: Any) -> None:
-    file, spoil, words = MODELS[case]
+    file, spoil, words = EVERY[case]
     path = right.copy(file, tmp_path)
     spoil(path)
     refused(path, right.folder / "x.npy", words)
