@@ -12,11 +12,12 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryFile
 from threading import Thread
-from typing import IO
+from typing import IO, Literal
 
 from nnpipe.errors import NnpipeError
 
@@ -26,6 +27,10 @@ SHUTDOWN_SECONDS = 15.0
 WITHOUT = "--engine local does without Prefect"
 
 
+class ServerAwayError(NnpipeError):
+    """Prefect's server does not answer, or does not start. Nothing was begun."""
+
+
 @contextmanager
 def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Within it Prefect's API answers: the server of ``PREFECT_API_URL``, or else a temporary one.
@@ -33,7 +38,7 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[None
     meanwhile: called while the temporary server starts.
 
     Raises:
-        NnpipeError: the server does not answer, or does not start.
+        ServerAwayError: the server does not answer, or does not start.
     """
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
@@ -50,7 +55,7 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[None
             try:
                 yield
             finally:
-                _deliver()
+                deliver()
 
 
 def check_server() -> None:
@@ -64,7 +69,7 @@ def check_server() -> None:
     ):
         error = client.api_healthcheck()
     if error is not None:
-        raise NnpipeError(
+        raise ServerAwayError(
             "the Prefect server does not answer",
             where=f"PREFECT_API_URL={PREFECT_API_URL.value()}",
             found=str(error) or type(error).__name__,
@@ -75,29 +80,38 @@ def check_server() -> None:
 @contextmanager
 def _temporary_server() -> Iterator[tuple[str, Callable[[], None]]]:
     """Start a server; yields its URL and a function that waits until it answers."""
-    from prefect.settings import get_current_settings
-
     with TemporaryFile() as said, socket.create_server(("127.0.0.1", 0)) as listener:
         # Requests wait in the listener's queue until the server accepts them: no port is raced for, nothing is polled.
-        process = subprocess.Popen(
-            [sys.executable, "-P", __file__, str(listener.fileno())],
-            stdin=subprocess.PIPE,
-            stdout=said,
-            stderr=said,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
-            env={
-                **os.environ,
-                **get_current_settings().to_environment_variables(exclude_unset=True),
-                "PREFECT_UI_ENABLED": "false",
-            },
-        )
+        process = spawn(listener, said, "ephemeral", PREFECT_UI_ENABLED="false")
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
         listener.close()  # now the death of the server refuses connections
         try:
             yield url, lambda: _wait_for(url, said)
         finally:
-            _stop(process)
+            stop(process)
+
+
+def spawn(
+    listener: socket.socket, said: IO[bytes] | int, kind: Literal["ephemeral", "lasting"], **environment: str
+) -> subprocess.Popen[bytes]:
+    """Start a server that accepts connections from ``listener``; it ends with its input, and so with this process.
+
+    said: where it writes, a file or as ``subprocess`` has it.
+    kind: a lasting one also makes runs of schedules, and marks those that are late.
+    environment: settings of Prefect beside those of this process.
+    """
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    return subprocess.Popen(
+        [sys.executable, "-P", __file__, str(listener.fileno()), kind],
+        stdin=subprocess.PIPE,
+        stdout=said,
+        stderr=subprocess.STDOUT,
+        pass_fds=[listener.fileno()],
+        start_new_session=True,
+        env={**os.environ, **settings, **environment},
+    )
 
 
 def _wait_for(url: str, said: IO[bytes]) -> None:
@@ -108,14 +122,15 @@ def _wait_for(url: str, said: IO[bytes]) -> None:
     except httpx.HTTPError as error:
         said.seek(0)
         last_words = said.read().decode(errors="replace").strip().splitlines()[-1:]
-        raise NnpipeError(
+        raise ServerAwayError(
             "Prefect's temporary server did not start",
             found=" ".join(last_words) or str(error),
             hint=f"`prefect server start` shows why; {WITHOUT}",
         ) from error
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server: it closes its database, or is killed where that takes too long."""
     assert process.stdin is not None
     process.stdin.close()  # the server ends with its input
     try:
@@ -125,7 +140,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _deliver() -> None:
+def deliver() -> None:
     """Wait until what Prefect sends in the background, the states of tasks among it, has been sent."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
@@ -140,18 +155,20 @@ def _deliver() -> None:
     thread.join()
 
 
-def _serve(listener: socket.socket) -> bool:
-    """Be the temporary server, until standard input ends; whether it ever answered."""
+def _serve(listener: socket.socket, *, ephemeral: bool) -> bool:
+    """Be a server, until standard input ends; whether it ever answered."""
     import uvicorn
     from prefect.server.api.server import create_app
 
-    app = create_app(ephemeral=True, final=True)
+    app = create_app(ephemeral=ephemeral, final=True)
     config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
 
     def end_with_input() -> None:
         sys.stdin.read()
         server.should_exit = True
+        time.sleep(SHUTDOWN_SECONDS)
+        os._exit(1)  # whoever would kill it by now may be dead itself
 
     Thread(target=end_with_input, daemon=True).start()
     server.run([listener])
@@ -159,7 +176,7 @@ def _serve(listener: socket.socket) -> bool:
 
 
 if __name__ == "__main__":
-    answered = _serve(socket.socket(fileno=int(sys.argv[1])))
+    answered = _serve(socket.socket(fileno=int(sys.argv[1])), ephemeral=sys.argv[2] == "ephemeral")
     sys.stderr.flush()
     # Everything is closed by now; taking the interpreter apart would cost the run another second or two.
     os._exit(0 if answered else 1)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnpipe.api import LogFormat
+
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec: a YAML file.", show_default=False)]
 Ref = Annotated[
     str,
@@ -31,6 +33,10 @@ Until = Annotated[
 Force = Annotated[
     list[str] | None,
     typer.Option(metavar="STAGE", help="Compute it even if it could be reused; may be repeated.", show_default=False),
+]
+LogLines = Annotated[
+    LogFormat,
+    typer.Option("--log-format", envvar="NNPIPE_LOG_FORMAT", help="json: an object for each event, a line on stderr."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnpipe.api import Device, Engine, Log
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile, StoreFolder, Until
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, LogLines, Overrides, SpecFile, StoreFolder, Until
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.run import Run
@@ -31,27 +31,34 @@ def run(
         Log | None,
         typer.Option(help="Write TensorBoard event files, or none; as the spec says if left out.", show_default=False),
     ] = None,
+    log_format: LogLines = "text",
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Compute what is new in a spec; reuse the rest."""
     from nnpipe import api
+    from nnpipe.cli.logged import logged
     from nnpipe.cli.progress import watching
 
-    plan = api.plan(spec, set=overrides or (), store=store, until=until, force=force or ())
-    with watching(plan, sys.stderr if as_json else sys.stdout, quiet=quiet) as observer:
-        done = api.execute(
-            plan,
-            engine=engine,
-            device=device,
-            threads=threads,
-            checkpoint_every=checkpoint_every,
-            log=log,
-            observer=observer,
-        )
+    with logged(log_format) as events:
+        plan = api.plan(spec, set=overrides or (), store=store, until=until, force=force or ())
+        if events:
+            events.spec = plan.spec.name
+        with watching(plan, sys.stderr if as_json else sys.stdout, quiet=quiet, log=events) as observer:
+            done = api.execute(
+                plan,
+                engine=engine,
+                device=device,
+                threads=threads,
+                checkpoint_every=checkpoint_every,
+                log=log,
+                observer=observer,
+            )
+        if events:
+            events.ended(done)
     if as_json:
         print(json.dumps(done.to_json()))
-    else:
+    elif not events:
         print("\n".join(_outcome(done)))
 
 
