@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
 Device = Literal["auto", "cpu", "cuda"]
-FINAL = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+CARRIED_OUT = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.RUNNING]
+UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 # -- made ----------------------------------------------------------------------------------------------------
@@ -151,11 +152,13 @@ def _facts(deployment: RunnerDeployment | DeploymentResponse) -> tuple[object, .
 
 
 def describe(schedule: object) -> str:
-    """When, in words: ``0 3 * * * Europe/Berlin``, ``every 6:00:00``."""
+    """When, in words: ``0 3 * * * Europe/Berlin``, ``every 6h``."""
     if isinstance(schedule, CronSchedule):
-        return " ".join(filter(None, [schedule.cron, schedule.timezone or "UTC"]))
+        return f"{schedule.cron} {schedule.timezone or 'UTC'}"
     if isinstance(schedule, IntervalSchedule):
-        return f"every {schedule.interval}"
+        seconds = schedule.interval.total_seconds()
+        unit, length = next((each for each in UNITS if seconds % each[1] == 0), UNITS[-1])
+        return f"every {seconds / length:g}{unit}"
     return str(schedule)
 
 
@@ -164,7 +167,7 @@ def describe(schedule: object) -> str:
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A schedule, as a list shows it. next: when it is due; last: the last run that ended."""
+    """A schedule, as a list shows it. next: when it is due; last: the last run that was not left out."""
 
     name: str
     spec: str
@@ -185,7 +188,7 @@ def scheduled() -> Iterator[Scheduled]:
                 ", ".join(describe(each.schedule) for each in known.schedules) or "by hand",
                 known.paused or not any(each.active for each in known.schedules),
                 coming.next_scheduled_start_time if coming else None,
-                _run(client, known.id, FINAL, FlowRunSort.END_TIME_DESC),
+                _run(client, known.id, CARRIED_OUT, FlowRunSort.START_TIME_DESC),
             )
 
 

@@ -1,9 +1,9 @@
-"""The process of one run of a schedule. It outlives whoever started it, and its run is recorded whatever becomes of the
-server."""
+"""The process of one run of a schedule. It may outlive whoever started it, and records its run if the server dies."""
 
 from __future__ import annotations
 
 import os
+import sys
 from uuid import UUID
 
 from prefect.exceptions import TerminationSignal
@@ -27,3 +27,5 @@ def carry_out(flow_run: UUID) -> None:
             told = f"Prefect did not hear how the run ended, the store did: {type(error).__name__}: {error}"
             EventLog.of_environment().write("server", told, level="error")
         deliver()
+    sys.stderr.flush()
+    os._exit(0)  # what is left to do is Prefect's, and would be to wait for a server that is away

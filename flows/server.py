@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty
 from tempfile import TemporaryFile
 from threading import Thread
 from typing import IO, Literal
@@ -45,7 +46,12 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[None
     if PREFECT_API_URL.value():
         check_server()
         meanwhile()
-        yield
+        # It may die meanwhile: what is computed is recorded by the store, and nobody waits for minutes to tell it.
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 2}):
+            try:
+                yield
+            finally:
+                deliver(0.0 if _silence() else SHUTDOWN_SECONDS)
         return
     with _temporary_server() as (url, answers):
         meanwhile()
@@ -60,14 +66,9 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[None
 
 def check_server() -> None:
     """Refuse a ``PREFECT_API_URL`` at which nobody answers."""
-    from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+    from prefect.settings import PREFECT_API_URL
 
-    with (
-        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
-        get_client(httpx_settings={"timeout": 10.0}, sync_client=True) as client,
-    ):
-        error = client.api_healthcheck()
+    error = _silence()
     if error is not None:
         raise ServerAwayError(
             "the Prefect server does not answer",
@@ -75,6 +76,18 @@ def check_server() -> None:
             found=str(error) or type(error).__name__,
             hint=f"start it with `prefect server start`, or unset PREFECT_API_URL; {WITHOUT}",
         ) from error
+
+
+def _silence() -> Exception | None:
+    """Why the server of ``PREFECT_API_URL`` does not answer; None if it does."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    with (
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+        get_client(httpx_settings={"timeout": 10.0}, sync_client=True) as client,
+    ):
+        return client.api_healthcheck()
 
 
 @contextmanager
@@ -140,14 +153,28 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def deliver() -> None:
-    """Wait until what Prefect sends in the background, the states of tasks among it, has been sent."""
+def deliver(seconds: float = SHUTDOWN_SECONDS) -> None:
+    """Wait until what Prefect sends in the background, the states of tasks among it, has been sent.
+
+    What could not be sent in so many seconds is dropped: at the interpreter's end Prefect would try for minutes.
+    """
+    from prefect._internal.concurrency.services import _active_services
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
     def drain() -> None:
-        APILogWorker.drain_all(timeout=SHUTDOWN_SECONDS)
-        EventsWorker.drain_all(timeout=SHUTDOWN_SECONDS)
+        APILogWorker.drain_all(timeout=seconds)
+        EventsWorker.drain_all(timeout=seconds)
+        stopped = [service for service in _active_services if service._stopped]
+        ends = [service._done_event for service in stopped if service._done_event]
+        for service in stopped:
+            with suppress(Empty):
+                while True:
+                    service._queue.get_nowait()
+            service._queue.put_nowait(None)  # its end
+        deadline = time.monotonic() + SHUTDOWN_SECONDS  # what is being sent is not dropped
+        while not all(end.is_set() for end in ends) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     # In a thread of its own, because in one with an event loop (a notebook) these only return a coroutine.
     thread = Thread(target=drain, name="deliver to Prefect")

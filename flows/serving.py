@@ -132,10 +132,7 @@ class Serving:
         self._hand_on_cancelling(client)
         due = client.get_scheduled_flow_runs_for_deployments([self._deployment], scheduled_before=datetime.now(UTC))
         chosen = None if busy else max(due, key=_due_at, default=None)
-        for run in due:
-            if run is not chosen:
-                why = "another run is under way" if busy else "the run that was due last is done in its place"
-                self._leave_out(client, run, why)
+        self._leave_out(client, [run for run in due if run is not chosen], busy=busy)
         if chosen:
             self._begin(client, chosen)
 
@@ -146,10 +143,17 @@ class Serving:
             self._attempts[run.id] += 1
             self._process = self._start(run.id)
 
-    def _leave_out(self, client: SyncPrefectClient, run: FlowRunResponse, why: str) -> None:
-        client.set_flow_run_state(run.id, Cancelled(message=f"left out: {why}"), force=True)
-        self._log.write("skipped", f"the run due at {_due_at(run):%H:%M:%S} is left out: {why}", status="skipped")
-        self._metrics.ended("skipped")
+    def _leave_out(self, client: SyncPrefectClient, runs: list[FlowRunResponse], *, busy: bool) -> None:
+        why = "another run is under way" if busy else "the run that was due last is done in its place"
+        for run in runs:
+            client.set_flow_run_state(run.id, Cancelled(message=f"left out: {why}"), force=True)
+            self._metrics.ended("skipped")
+        if runs:
+            first = f"{min(map(_due_at, runs)).astimezone():%Y-%m-%d %H:%M:%S}"
+            told = (
+                f"the run due at {first} is" if len(runs) == 1 else f"{len(runs)} runs, the first due at {first}, are"
+            )
+            self._log.write("skipped", f"{told} left out: {why}", status="skipped", runs=len(runs))
 
     def _hand_on_cancelling(self, client: SyncPrefectClient) -> None:
         """Ask the process of a run to stop that somebody cancelled in Prefect's UI."""
@@ -187,11 +191,12 @@ class Serving:
         state = run.state
         if run.id in self._cancelled or (state and state.is_cancelling()):
             return Cancelled(message="cancelled; a checkpoint is kept")
-        interrupted = done.status == "interrupted" if done else self._stopping and state and state.is_crashed()
-        if state and state.is_final() and not interrupted:
+        if done and done.status != "interrupted":
+            told: State = Completed(message=words(done)) if done.status == "done" else Failed(message=error)
+            return None if state and state.type == told.type else told
+        asked = self._stopping and state and state.is_crashed()
+        if done is None and state and state.is_final() and not asked:
             return None
-        if done and not interrupted:
-            return Completed(message=words(done)) if done.status == "done" else Failed(message=error)
         attempts = max(run.run_count, self._attempts[run.id])
         if attempts >= ATTEMPTS and not self._stopping:
             return Crashed(message=f"its process ended {attempts} times before it was done")

@@ -147,14 +147,20 @@ def _execute(plan: Plan, device: Literal["auto", "cpu", "cuda"], log: EventLog, 
 
 @contextmanager
 def quiet_terminal() -> Iterator[None]:
-    """Silence Prefect's loggers in the terminal, where they would disturb our progress."""
-    handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, PrefectConsoleHandler)]
-    levels = [handler.level for handler in handlers]
-    if "PREFECT_LOGGING_LEVEL" not in os.environ:
-        for handler in handlers:
-            handler.setLevel(logging.CRITICAL)
+    """Silence Prefect's loggers in the terminal, where they would disturb our progress, unless the user wants them."""
+    if "PREFECT_LOGGING_LEVEL" in os.environ:
+        yield
+        return
+    root = [handler for handler in logging.getLogger().handlers if isinstance(handler, PrefectConsoleHandler)]
+    prefects = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith("prefect")]
+    own = [each for logger in prefects for each in logger.handlers if isinstance(each, logging.StreamHandler)]
+    levels = [(handler, handler.level) for handler in {*root, *own}]
+    told, logging.raiseExceptions = logging.raiseExceptions, False  # that a log could not be sent
+    for handler, _ in levels:
+        handler.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        for handler, level in zip(handlers, levels, strict=True):
+        logging.raiseExceptions = told
+        for handler, level in levels:
             handler.setLevel(level)

@@ -134,7 +134,7 @@ def _row(each: Scheduled) -> dict[str, Any]:
         "when": each.when,
         "paused": each.paused,
         "next": each.next.isoformat() if each.next else None,
-        "last": last.end_time.isoformat() if last and last.end_time else None,
+        "last": last.start_time.isoformat() if last and last.start_time else None,
         "run": last.name if last else None,
         "state": last.state_name if last else None,
         "message": last.state.message if last and last.state else None,
