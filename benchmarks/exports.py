@@ -1,6 +1,6 @@
 """Export a network trained on MNIST to every format, and run each file in the program that it is made for.
 
-    python benchmarks/exports.py --store artifacts mnist-convnet [--examples 10000]
+    python -m benchmarks.exports --store artifacts mnist-convnet [--examples 10000]
 
 Each file is given MNIST's test images (from NNPIPE_DATA/mnist), in batches of 1, 3 and 64 and then all of them; printed
 are its size, the largest difference of its outputs from the network's, of how many images it says another class, its
@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -135,7 +136,7 @@ def measured(
 def in_keras(path: Path, test: Digits, train: Digits) -> tuple[list[np.ndarray], float, list[float]]:
     """Outputs by batches, seconds for them, and the losses while it trains on; images channels last."""
     given, made = path.with_suffix(".given.npz"), path.with_suffix(".made.npz")
-    batches = {str(number): np.moveaxis(batch, 1, -1) for number, batch in enumerate(test.batches())}
+    batches: dict[str, Any] = {str(number): np.moveaxis(batch, 1, -1) for number, batch in enumerate(test.batches())}
     np.savez(given, x=np.moveaxis(train.x[:LEARNED], 1, -1), y=train.y[:LEARNED], **batches)
     environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-c", IN_KERAS, *map(str, (path, given, made))]

@@ -1,6 +1,6 @@
 """Ask ``nnpipe serve`` a great deal at once, rightly and wrongly, and see that it holds.
 
-    python benchmarks/serve.py MODEL.onnx [--requests 10000] [--connections 16] [--seed 0]
+    python -m benchmarks.serve MODEL.onnx [--requests 10000] [--connections 16] [--seed 0]
 
 The server is a process of its own; connections are threads here, each with one that is kept alive. Six requests of ten
 are well formed, JSON of several examples or a PNG, and what comes back is compared with what the model itself says. The
@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from malformed import BROKEN, HEAD, JSON, PNG, WRONG, Body, png, sized
 
+from benchmarks.malformed import BROKEN, HEAD, JSON, PNG, WRONG, Body, png, sized
 from nnpipe.prediction.model import TrainedModel, open_model
 
 WARM, POOL, TOLERANCE = 1000, 64, 2e-6  # answers are rounded to 8 places

@@ -1,6 +1,6 @@
 """Training from a file larger than the memory of the process, beside the same training with all of it in memory.
 
-    python benchmarks/streaming.py [--network rbm | dense | convolutional] [--format hdf5 | zarr] [--images 2800000]
+    python -m benchmarks.streaming [--network rbm | dense | convolutional] [--format hdf5 | zarr] [--images 2800000]
                                    [--shuffle full | blocks] [--limit-mb 1500] [--seconds 20] [--rounds 3] [--cold]
 
 A file of made-up images, 28x28 bytes each, is written into a temporary folder. Two processes learn from it by turns,

@@ -6,7 +6,6 @@ it does not answer, the run goes on without, which is said once.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,8 +22,9 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.markdown import key, run_page, stage_page
+from nnpipe.pipeline.event_log import warn
 from nnpipe.plots import words
-from nnpipe.stages.work import Audience, Silent
+from nnpipe.stages.work import UNTOLD, Audience, Silent
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 LONG = 3.0  # seconds that a stage has been under way before it gets a progress bar
 APART = 1.0  # seconds between two looks at progress
 TIMEOUT = 5.0  # seconds for a request, and for what is still to be written when a run is over
-UNTOLD = ("epoch", "seconds", "examples", "learning_rate")
 
 
 @dataclass
@@ -164,7 +163,7 @@ class Artifacts(Silent):
         with self._lock:
             if not self._gone:
                 self._gone = True
-                print(f"Prefect's UI shows no more of this run, which goes on: {why}", file=sys.stderr)
+                warn(f"Prefect's UI shows no more of this run, which goes on: {why}")
 
     def _write_next(self, client: SyncPrefectClient) -> bool:
         """Write a page, if there is one within a moment; whether there may be more."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Engine = Literal["prefect", "local"]
 Device = Literal["auto", "cpu", "cuda"]
 Log = Literal["tensorboard", "none"]
+LogFormat = Literal["text", "json"]
 
 STORE = "artifacts"
 STORE_VARIABLE = "NNPIPE_STORE"

@@ -25,6 +25,7 @@ from nnpipe.cli import (
     reproduce,
     run,
     sample,
+    schedule,
     serve,
     specs,
     store,
@@ -63,6 +64,7 @@ COMPUTE, LOOK, STORE, SPECS = "Compute", "Look at what there is", "Keep the stor
 VERBS = (
     (run.run, COMPUTE, "nnpipe run specs/digits.yaml --set train.epochs=3"),
     (sweep.sweep, COMPUTE, "nnpipe sweep specs/digits_sweep.yaml --jobs 2"),
+    (schedule.schedule, COMPUTE, 'nnpipe schedule specs/digits.yaml --cron "0 3 * * *" --timezone Europe/Berlin'),
     (plan.plan, COMPUTE, "nnpipe plan specs/digits.yaml --set train.epochs=3"),
     (reproduce.reproduce, COMPUTE, "nnpipe reproduce digits/latest"),
     (export.export, COMPUTE, "nnpipe export digits --format onnx --out digits.onnx"),
@@ -118,7 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as exit_:  # typer's way to end, with its own words for a wrong command line
         return _flushed(exit_.code if isinstance(exit_.code, int) else 0)
     except Interrupted:
-        again = f"; go on with: {shlex.join(['nnpipe', *words])}" if words[:1] in (["run"], ["sweep"]) else ""
+        resumable = words[:1] in (["run"], ["sweep"], ["schedule"])
+        again = f"; go on with: {shlex.join(['nnpipe', *words])}" if resumable else ""
         _tell(f"interrupted{again}")
         return Interrupted.exit_status
     except BrokenPipeError:

@@ -31,6 +31,12 @@ def gc(
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Remove damaged artifacts that were moved away, too.")
     ] = False,
+    keep_records: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Remove records of runs, too, but for the last of each spec.", show_default="all"
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -38,7 +44,8 @@ def gc(
     from nnpipe.store.collect import Policy, collect
 
     opened = existing_store(store)
-    done = collect(opened, Policy(keep_runs, grace, quarantine, keep_champions), dry_run=dry_run)
+    policy = Policy(keep_runs, grace, quarantine, keep_champions, keep_records)
+    done = collect(opened, policy, dry_run=dry_run)
     if as_json:
         garbage = [
             {"what": item.what, "name": item.name, "path": str(item.path), "bytes": item.size} for item in done.garbage

@@ -19,8 +19,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from nnpipe.cli.progress import UNTOLD, epoch_line, waiting_line
+from nnpipe.cli.progress import epoch_line, waiting_line
 from nnpipe.cli.text import clock, duration, measure
+from nnpipe.stages.work import UNTOLD
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.plan import Plan

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from nnpipe.api import LogFormat
+
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
@@ -53,6 +55,10 @@ Memory = Annotated[
         "their file. Results are the same. Left out: a quarter of what is free.",
         show_default=False,
     ),
+]
+LogLines = Annotated[
+    LogFormat,
+    typer.Option("--log-format", envvar="NNPIPE_LOG_FORMAT", help="json: an object for each event, a line on stderr."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

@@ -12,21 +12,25 @@ from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 from nnpipe.cli.text import duration, measure, per_sample
-from nnpipe.stages.work import Observer, Silent
+from nnpipe.pipeline.event_log import EventLog, LoggedStages
+from nnpipe.stages.work import UNTOLD, Observer, Silent
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.plan import Plan
 
-UNTOLD = ("epoch", "seconds", "examples", "learning_rate")  # of an epoch's record: they are no measures
-
 
 @contextmanager
-def watching(plan: Plan, stream: TextIO, *, quiet: bool) -> Iterator[Observer]:
-    """An observer for a run of ``plan``: live on a terminal if something is to be computed, else plain lines."""
+def watching(plan: Plan, stream: TextIO, *, quiet: bool, log: EventLog | None = None) -> Iterator[Observer]:
+    """An observer for a run of ``plan``: live on a terminal if something is to be computed, else plain lines.
+
+    log: where the run is written instead.
+    """
     width = max(len(planned.stage.name) for planned in plan.stages)
     terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     if quiet:
         yield Silent()
+    elif log is not None:
+        yield LoggedStages(log)
     elif plan.nothing_to_do or not terminal:
         yield Lines(stream, width)
     else:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnpipe.api import Device, Engine, Log
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Memory, Overrides, SpecFile, StoreFolder, Until
+from nnpipe.cli.options import (
+    DEFAULT_STORE,
+    AsJson,
+    Force,
+    LogLines,
+    Memory,
+    Overrides,
+    SpecFile,
+    StoreFolder,
+    Until,
+)
 from nnpipe.cli.plan import start_told
 
 if TYPE_CHECKING:
@@ -33,28 +43,35 @@ def run(
         typer.Option(help="Write TensorBoard event files, or none; as the spec says if left out.", show_default=False),
     ] = None,
     memory: Memory = None,
+    log_format: LogLines = "text",
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Compute what is new in a spec; reuse the rest."""
     from nnpipe import api
+    from nnpipe.cli.logged import logged
     from nnpipe.cli.progress import watching
 
-    plan = api.plan(spec, set=overrides or (), store=store, until=until, force=force or ())
-    with watching(plan, sys.stderr if as_json else sys.stdout, quiet=quiet) as observer:
-        done = api.execute(
-            plan,
-            engine=engine,
-            device=device,
-            threads=threads,
-            checkpoint_every=checkpoint_every,
-            log=log,
-            memory=memory,
-            observer=observer,
-        )
+    with logged(log_format) as events:
+        plan = api.plan(spec, set=overrides or (), store=store, until=until, force=force or ())
+        if events:
+            events.spec = plan.spec.name
+        with watching(plan, sys.stderr if as_json else sys.stdout, quiet=quiet, log=events) as observer:
+            done = api.execute(
+                plan,
+                engine=engine,
+                device=device,
+                threads=threads,
+                checkpoint_every=checkpoint_every,
+                log=log,
+                memory=memory,
+                observer=observer,
+            )
+        if events:
+            events.ended(done)
     if as_json:
         print(json.dumps(done.to_json()))
-    else:
+    elif not events:
         print("\n".join([*start_told(plan.start), *_outcome(done)]))
 
 

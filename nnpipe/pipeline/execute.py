@@ -18,12 +18,12 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Literal
 
-from nnpipe.errors import CorruptionError, Interrupted, NnpipeError, StageError
+from nnpipe.errors import CorruptionError, DataError, Interrupted, NnpipeError, StageError
 from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.hooks import after
 from nnpipe.pipeline.plan import Plan, input_contents
 from nnpipe.pipeline.promotion import promote_run
-from nnpipe.pipeline.recipe import recipe, recipe_key
+from nnpipe.pipeline.recipe import recipe, recipe_key, source_digest
 from nnpipe.pipeline.run import Run, StageResult
 from nnpipe.pipeline.runtime import Runtime, environment
 from nnpipe.pipeline.tensorboard import event_files
@@ -194,6 +194,7 @@ class Execution:
             runtime.prepare()
             call: Callable[[object, Work], None] = getattr(importlib.import_module(module), function)
             self._call(stage, call, work)
+            self._check_source(stage, ingredients)
             made = {
                 "run": self.name,
                 "at": at,
@@ -204,6 +205,13 @@ class Execution:
                 "timings": work.timings,
             }
             return store.commit(output, key, stage.name, ingredients, made)
+
+    def _check_source(self, stage: Stage, ingredients: JSON) -> None:
+        if stage.source is None:
+            return
+        if source_digest(stage.source, self.plan.root, self.plan.store.memo) != ingredients["inputs"]["files"]:
+            hint = "run again; put whole files there at once: write them elsewhere, then rename"
+            raise DataError("the data changed while they were read", where=f"stage {stage.name}", hint=hint)
 
     def _call(self, stage: Stage, function: Callable[[object, Work], None], work: Work) -> None:
         try:

@@ -55,6 +55,13 @@ class Run:
     promotion: JSON = None
     warnings: tuple[str, ...] = ()
 
+    @classmethod
+    def of_record(cls, record: JSON, store: Store) -> Run:
+        """A run as the store has it."""
+        stages = tuple(StageResult(**stage) for stage in record["stages"])
+        names = ("run", "spec", "status", "metrics", "report", "seconds")
+        return cls(**{name: record[name] for name in names}, stages=stages, store=store)
+
     def artifact(self, stage: str) -> Artifact:
         """The artifact of a stage, opened for reading."""
         found = {result.name: result for result in self.stages}
@@ -66,6 +73,16 @@ class Run:
         """The few metrics that are told first."""
         known = [name for name in HEADLINE if name in self.metrics]
         return {name: self.metrics[name] for name in known[:3]}
+
+    @property
+    def told(self) -> str:
+        """In words: ``nothing new: 7 stages reused``, or ``5 computed, 2 reused, test_accuracy 0.9806``."""
+        statuses = [stage.status for stage in self.stages]
+        if self.status == "done" and set(statuses) == {"reused"}:
+            return f"nothing new: {len(statuses)} stage{'s'[: len(statuses) > 1]} reused"
+        counts = [f"{statuses.count(status)} {status}" for status in sorted(set(statuses))]
+        measures = [f"{name} {value:.4f}" for name, value in self.headline.items()]
+        return ", ".join([*([] if self.status == "done" else [self.status]), *counts, *measures]) or "nothing was done"
 
     def tensors(self) -> Mapping[str, JSON]:
         """The weights of the trained network by name, as numpy arrays."""

@@ -22,8 +22,9 @@ def stopped_by_signals(stopping: Event) -> Iterator[None]:
         if stopping.is_set() and number == signal.SIGINT:
             signal.default_int_handler(number, frame)
         stopping.set()
-        # Written past the buffers of sys.stderr, which may be in the middle of something else.
-        os.write(2, b"\nstopping with a checkpoint; once more to stop at once\n")
+        if os.isatty(2):  # nobody else has keys to press, and a log has its own form
+            # Written past the buffers of sys.stderr, which may be in the middle of something else.
+            os.write(2, b"\nstopping with a checkpoint; once more to stop at once\n")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -14,6 +14,8 @@ from nnpipe.store.canonical import JSON
 from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.output import Output
 
+UNTOLD = ("epoch", "seconds", "examples", "learning_rate")  # of an epoch's record: they are no measures
+
 
 class Observer(Protocol):
     """Somebody who watches stages at work: a terminal, a log, a test. Called from several threads."""

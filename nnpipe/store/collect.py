@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from nnpipe.store.champions import Champions
 from nnpipe.store.durable import explained, make_directory
+from nnpipe.store.history import old_runs
 from nnpipe.store.lease import WEEK, began, leases
 from nnpipe.store.locks import held
 
@@ -42,12 +43,14 @@ class Policy:
     grace: seconds; what was made or reused since then stays.
     quarantine: whether damaged artifacts that were moved away go too.
     keep_champions: of each name, the champion and those before it that it can go back to.
+    keep_records: how many of the last records of runs of each spec, beside those of what refs name; None: all.
     """
 
     keep_runs: int = 10
     grace: float = HOUR
     quarantine: bool = False
     keep_champions: int = 3
+    keep_records: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def survey(store: Store, policy: Policy, now: float) -> Collection:
         *_work(store, now),
         *_remains(store, since, now),
         *(_quarantined(store, since) if policy.quarantine else ()),
+        *(_old_records(store, policy.keep_records) if policy.keep_records is not None else ()),
     ]
     return Collection(tuple(garbage), sum(id_ in reached for id_ in there), since, live)
 
@@ -196,6 +200,11 @@ def _quarantined(store: Store, since: float) -> Iterator[Garbage]:
     for path in sorted((store.root / "quarantine").glob("*")):
         if path.stat().st_ctime < since:  # when it was moved there
             yield Garbage("quarantine", path.name, path, disk_size(path))
+
+
+def _old_records(store: Store, keep: int) -> Iterator[Garbage]:
+    for path in old_runs(store, keep):
+        yield Garbage("record of a run", path.stem, path, disk_size(path))
 
 
 # -- removing ------------------------------------------------------------------------------------------------

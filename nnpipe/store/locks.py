@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
@@ -60,6 +60,16 @@ class Locks:
             with suppress(OSError):
                 sign.unlink()
             lock.release()
+
+    @contextmanager
+    def claim(self, name: str, owner: str = "somebody") -> Iterator[str | None]:
+        """Hold ``name`` alone if nobody does. Yields None, or whoever holds it already, in words."""
+        at_once, others = Event(), list[str]()
+        at_once.set()
+        with ExitStack() as held_until:
+            with suppress(Interrupted):
+                held_until.enter_context(self.hold(name, at_once, owner, others.append))
+            yield others[0] if others else None
 
     def busy(self, name: str) -> bool:
         """Whether somebody holds ``name`` right now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,4 +42,5 @@ class Runs:
     def newest_first(self) -> Iterator[JSON]:
         """Every run, the last one first."""
         for path in sorted(self.root.glob("*.json"), reverse=True):
-            yield read_json(path)
+            with suppress(FileNotFoundError):  # removed while we looked
+                yield read_json(path)

@@ -159,6 +159,10 @@ class Store:
         """Hold ``key`` alone, among threads and processes: see ``Locks.hold``."""
         return self._locks.hold(key, stopping, owner, waiting)
 
+    def claim(self, name: str, owner: str) -> AbstractContextManager[str | None]:
+        """Hold ``name`` alone if nobody does, among threads and processes: see ``Locks.claim``."""
+        return self._locks.claim(name, owner)
+
     @contextmanager
     def gate(self) -> Iterator[None]:
         """Held for the moment in which an artifact comes, goes, or is chosen for reuse, so that these never overlap."""

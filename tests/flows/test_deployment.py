@@ -6,11 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy
+from prefect.client.orchestration import get_client
 from prefect.flows import load_flow_from_entrypoint
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.deployment import _main, deployment, serve
+from flows.deployment import deployment, describe, register, remove, scheduled
 from nnpipe.errors import NnpipeError, SpecError, UsageError
 
 
@@ -45,12 +44,6 @@ def test_an_interval_is_in_seconds(mini: Path) -> None:
 
 def test_without_a_schedule_it_is_started_by_hand(mini: Path) -> None:
     assert not deployment(mini).schedules
-
-
-def test_only_one_run_of_a_deployment_at_a_time(mini: Path) -> None:
-    made = deployment(mini)
-    assert made.concurrency_limit == 1
-    assert made.concurrency_options.collision_strategy == ConcurrencyLimitStrategy.CANCEL_NEW
 
 
 def test_the_entrypoint_is_the_flow_and_takes_these_parameters(mini: Path, prefect_server: str) -> None:
@@ -90,14 +83,53 @@ def test_a_wrong_spec_is_refused_when_it_is_deployed(tmp_path: Path) -> None:
         deployment(spec, cron="0 3 * * *")
 
 
-def test_serving_needs_a_server_that_stays_up(mini: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with temporary_settings(restore_defaults={PREFECT_API_URL}), pytest.raises(SystemExit) as ended:
-        _main(mini, cron="0 3 * * *")
-    assert ended.value.code == 2
-    assert "prefect server start" in capsys.readouterr().err
+def test_a_last_stage_that_is_not_there_is_refused_when_it_is_deployed(mini: Path) -> None:
+    with pytest.raises(UsageError, match="'evalute'"):
+        deployment(mini, cron="0 3 * * *", until="evalute")
 
 
-def test_serving_with_a_server_that_is_away_is_refused(mini: Path) -> None:
-    away = {PREFECT_API_URL: "http://127.0.0.1:9/api"}
-    with temporary_settings(away), pytest.raises(NnpipeError, match="does not answer"):
-        serve(deployment(mini, cron="0 3 * * *"))
+@pytest.mark.parametrize("name", ["a/b", "50%", " ", "train.py"])
+def test_a_name_that_prefect_would_refuse_or_change_is_refused(mini: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="not a name for a schedule"):
+        deployment(mini, cron="0 3 * * *", name=name)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(30, "every 30s"), (900, "every 15m"), (21600, "every 6h"), (86400, "every 1d"), (90, "every 90s")],
+)
+def test_an_interval_is_told_as_it_is_given(mini: Path, seconds: int, told: str) -> None:
+    (schedule,) = deployment(mini, interval=seconds).schedules
+    assert describe(schedule.schedule) == told
+
+
+def test_registering_again_changes_nothing_and_registering_something_else_updates_it(
+    mini: Path, prefect_server: str
+) -> None:
+    first, new = register(deployment(mini, name="again", cron="0 3 * * *", timezone="Europe/Berlin"))
+    assert new
+    assert register(deployment(mini, name="again", cron="0 3 * * *", timezone="Europe/Berlin")) == (first, False)
+    assert register(deployment(mini, name="again", interval=60)) == (first, True)
+    assert register(deployment(mini, name="again", interval=60)) == (first, False)
+    with get_client(sync_client=True) as client:
+        there = client.read_deployment(first)
+    assert [describe(each.schedule) for each in there.schedules] == ["every 1m"]
+    assert there.work_queue_name is None
+    remove("again")
+
+
+def test_what_is_scheduled_is_listed_until_it_is_removed(mini: Path, prefect_server: str) -> None:
+    register(deployment(mini, name="listed", cron="0 3 * * *"))
+    (found,) = [each for each in scheduled() if each.name == "listed"]
+    assert (found.when, found.spec, found.paused, found.last) == ("0 3 * * * UTC", str(mini), False, None)
+    with pytest.raises(UsageError, match="no schedule 'lister'") as caught:
+        remove("lister")
+    assert "'listed'" in str(caught.value)
+    remove("listed")
+    assert not [each for each in scheduled() if each.name == "listed"]
+
+
+def test_a_work_pool_that_is_not_there_is_named_with_how_to_make_it(mini: Path, prefect_server: str) -> None:
+    with pytest.raises(NnpipeError, match="refuses the schedule") as caught:
+        register(deployment(mini, name="for workers", cron="0 3 * * *", work_pool="gpus"))
+    assert "prefect work-pool create --type process gpus" in str(caught.value)
