@@ -65,12 +65,17 @@ def asked(
         connection.close()
 
 
+def heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Server:
     """A process that serves, and how to ask it."""
 
     def __init__(self, model: Path) -> None:
         command = [sys.executable, "-m", "nnpipe", "serve", str(model), "--port", "0", "--max-bytes", "100000"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        # Whoever runs the tests in the background ignores Ctrl-C, and so would this process.
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
         assert self.process.stderr is not None
         told = self.process.stderr.readline()
         assert "answers at http://127.0.0.1:" in told

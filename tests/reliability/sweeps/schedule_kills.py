@@ -38,16 +38,21 @@ visualize: []
 """
 
 
-def add_images(folder: Path, first: int, count: int) -> None:
-    """Put images of two classes into ``folder``, whole: written beside, then renamed."""
-    random = np.random.default_rng(first)
-    for label, name in enumerate(("dark", "light")):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(first, first + count):
-            pixels = np.clip(random.normal(60 + 130 * label, 40, (8, 8)), 0, 255).astype(np.uint8)
-            beside = folder / name / f".{number}.png"
-            Image.fromarray(pixels).save(beside)
-            beside.rename(beside.with_name(f"{number}.png"))
+def add_image(folder: Path, name: str, number: int) -> None:
+    """Put an image into ``folder``, whole: written beside, then renamed. ``name``: dark or light."""
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    brightness = np.random.default_rng(number).normal(60 if name == "dark" else 190, 40, (8, 8))
+    beside = folder / name / f".{number}.png"
+    Image.fromarray(np.clip(brightness, 0, 255).astype(np.uint8)).save(beside)
+    beside.rename(beside.with_name(f"{number}.png"))
+
+
+def make_folder(folder: Path, epochs: int) -> None:
+    """A folder with forty images of each class, and a spec that learns them."""
+    for number in range(40):
+        add_image(folder / "images", "dark", number)
+        add_image(folder / "images", "light", number)
+    (folder / "shades.yaml").write_text(SPEC.format(epochs=epochs))
 
 
 class Schedule:
@@ -70,11 +75,12 @@ class Schedule:
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
-        for line in process.stderr:
-            try:
-                self.events.append(json.loads(line))
-            except ValueError:
-                self.strange.append(line)
+        with process.stderr as lines:
+            for line in lines:
+                try:
+                    self.events.append(json.loads(line))
+                except ValueError:
+                    self.strange.append(line)
 
     def again(self) -> None:
         """Start it again."""
@@ -107,10 +113,8 @@ class Schedule:
 
 
 @contextmanager
-def scheduled(folder: Path, every: str, epochs: int, *options: str) -> Iterator[Schedule]:
-    """A schedule over ``folder``, with forty images in each class to begin with; none of its processes is left."""
-    add_images(folder / "images", 0, 40)
-    (folder / "shades.yaml").write_text(SPEC.format(epochs=epochs))
+def scheduled(folder: Path, every: str, *options: str) -> Iterator[Schedule]:
+    """A schedule of the spec in ``folder``; none of its processes is left."""
     schedule = Schedule(folder, every, *options)
     try:
         yield schedule
@@ -142,11 +146,12 @@ def trained(records: list[dict[str, Any]]) -> list[str]:
 def main(folder: Path, every: str, epochs: int) -> None:
     """Ten runs, two kills; says what came out, or fails."""
     began = time.monotonic()
-    with scheduled(folder, every, epochs) as schedule:
+    make_folder(folder, epochs)
+    with scheduled(folder, every) as schedule:
         schedule.wait(lambda: len(schedule.done()) >= 3, "three runs")
         assert len(trained(schedule.done())) == 1
 
-        add_images(folder / "images", 100, 10)
+        add_image(folder / "images", "dark", 100)
         schedule.wait(lambda: len(schedule.told("epoch")) > epochs, "the second training")
         server = next(each for each, command in descendants(schedule.process.pid).items() if "server.py" in command)
         os.kill(server, signal.SIGKILL)
@@ -157,7 +162,7 @@ def main(folder: Path, every: str, epochs: int) -> None:
         schedule.wait(lambda: len(schedule.done()) > mended + 1, "further runs")
         print(f"server killed: run under way done, the next runs within {time.monotonic() - killed:.0f} s")
 
-        add_images(folder / "images", 200, 10)
+        add_image(folder / "images", "light", 200)
         before = len(schedule.told("epoch"))
         schedule.wait(lambda: len(schedule.told("epoch")) > before, "the third training")
         family = descendants(schedule.process.pid)
