@@ -7,6 +7,8 @@ are its size, the largest difference of its outputs from the network's, of how m
 accuracy, and the seconds for all images. ONNX is run by ONNX Runtime, a torch program by torch, Keras's two formats by
 Keras on torch in a process where there is no nnpipe; weights alone by nnpipe. There, Keras trains the network on, too.
 The exit status is 1 where an exact format is off by more than 1e-5 or in one class, or Keras does not learn.
+
+tests/exporters has two specs to train, every_layer.yaml and beyond_keras.yaml, with every kind of layer between them.
 """
 
 from __future__ import annotations

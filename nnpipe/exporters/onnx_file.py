@@ -123,9 +123,14 @@ def read_onnx_document(data: bytes, path: Path) -> dict[str, Any]:
     entries = {entry.key: entry.value for entry in model.metadata_props}
     text = ", ".join(f"{json.dumps(str(key))}: {value}" for key, value in entries.items())  # bytes, if damaged
     found = read_document(f"{{{text}}}", path)
-    inputs = [(end.name, [axis.dim_value for axis in end.type.tensor_type.shape.dim]) for end in model.graph.input]
-    ends = f"{inputs} to {[end.name for end in model.graph.output]}"
-    expected = f"{[('input', [0, *found['input_shape']])]} to ['output']"
-    if ends != expected:
-        raise DataError("the graph is not of the network", where=str(path), expected=expected, found=ends)
+    graph = model.graph
+    shapes = {end.name: [axis.dim_value for axis in end.type.tensor_type.shape.dim][1:] for end in graph.input}
+    outputs = [end.name for end in graph.output]
+    if shapes != {"input": found["input_shape"]} or outputs != ["output"]:
+        raise DataError(
+            "the graph is not of the network",
+            where=str(path),
+            expected=f"from input, {found['input_shape']} an example, to output",
+            found=f"from {shapes} to {', '.join(outputs)}",
+        )
     return found

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from nnpipe.exporters.exporter import Context
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers import AnyLayer
 from nnpipe.models.network import Network, load_network
+from nnpipe.pipeline.spec import read_spec
 from nnpipe.pipeline.trained import model_artifact
 from nnpipe.spec import members
 from nnpipe.store.store import Store
@@ -152,9 +154,15 @@ def check(network: Network, images: np.ndarray, outputs: dict[int, np.ndarray]) 
         np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
 
 
+def kinds_of(models: Iterable[Model]) -> set[str]:
+    return {layer.kind for model in models for _, layer in model.at_any_depth()}
+
+
 def test_all_kinds_of_layers_are_among_them(networks: dict[str, Network]) -> None:
-    kinds = {layer.kind for network in networks.values() for _, layer in network.architecture.at_any_depth()}
-    assert kinds == {member.model_fields["kind"].default for member in members(AnyLayer)}
+    every = {member.model_fields["kind"].default for member in members(AnyLayer)}
+    assert kinds_of(network.architecture for network in networks.values()) == every
+    for_mnist = [Path(__file__).with_name(f"{name}.yaml") for name in ("every_layer", "beyond_keras")]
+    assert kinds_of(read_spec(path).model for path in for_mnist) == every, "the benchmark's, which MNIST is learnt by"
 
 
 def test_they_learnt(networks: dict[str, Network], images: np.ndarray) -> None:

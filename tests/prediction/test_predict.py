@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,18 @@ def test_every_format_gives_the_probabilities_of_the_network_for_raw_values(kind
     np.testing.assert_allclose(scores, expected.numpy(), atol=1e-6)
     assert asked.names == tuple(NAMES)
     assert asked.classify(scores).tolist() == classes.tolist()
+
+
+@FORMATS
+def test_examples_are_asked_about_a_few_at_a_time_where_a_network_is_large(kind: str, tmp_path: Path) -> None:
+    whole, asked = open_model(written(classifier(), kind, tmp_path)), list[int]()
+
+    def run(x: np.ndarray) -> np.ndarray:
+        asked.append(len(x))
+        return whole.run(x)
+
+    np.testing.assert_allclose(replace(whole, at_once=3, run=run).predict(RAW), whole.predict(RAW), atol=1e-7)
+    assert asked == [3, 3, 1]
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "linear"])
