@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nnpipe.store.store import Store
 
 DEATHS, WITHIN = 5, 600.0  # so many deaths in so many seconds, and it is not started again
+PAUSE = 1.0  # seconds before it is started after its second death; twice as long and one more after each further one
 LOG_BYTES = 1_000_000  # of what the server writes, and as many of what it wrote before
 MONTH = 30 * 24 * 3600
 LOCK = "prefect-server"
@@ -132,17 +133,18 @@ class LocalServer:
     def _keep(self) -> None:
         """Write down what the server says; when it dies, start another."""
         while True:
-            assert self._process.stdout is not None
-            for line in self._process.stdout:
-                self._said.emit(logging.makeLogRecord({"msg": line.decode(errors="replace").rstrip()}))
-            status = self._process.wait()
+            with self._process as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    self._said.emit(logging.makeLogRecord({"msg": line.decode(errors="replace").rstrip()}))
+            status = process.returncode
             if self._stopping.is_set() or not self._answered.is_set():
                 return
             if self._died_too_often(status):
                 self.lost.set()
                 self._listener.close()  # who asks is refused
                 return
-            self._stopping.wait(2.0 ** (len(self._deaths) - 1) - 1)
+            self._stopping.wait(PAUSE * (2 ** (len(self._deaths) - 1) - 1))
             with self._changing:
                 if self._stopping.is_set():
                     return
