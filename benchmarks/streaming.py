@@ -94,13 +94,21 @@ class Watch:
 
 
 class File:
-    """A file as an artifact that was verified before."""
+    """A file as an artifact that is verified, which reads it once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        for file in files_of(path):
+            with open(file, "rb") as opened:
+                hashlib.file_digest(opened, "sha256")
 
     def arrays(self, name: str) -> ArrayFile:
         return open_arrays(self.path)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file, or those of a folder."""
+    return [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
 
 
 def write(path: Path, form: Any, count: int) -> None:
@@ -237,19 +245,21 @@ class Learner:
 
     def _read(self) -> dict[str, Any]:
         assert self.process.stdout
-        found: dict[str, Any] = json.loads(self.process.stdout.readline())
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a process that learned ended with status {self.process.wait()}")
+        found: dict[str, Any] = json.loads(line)
         return found
 
 
 @contextmanager
 def dropped(path: Path, *, cold: bool) -> Iterator[None]:
     """Meanwhile the page cache forgets what lies at ``path``, every second, if it is to be ``cold``."""
-    files = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
     over = Event()
 
     def forget() -> None:
         while not over.wait(1):
-            for file in files:
+            for file in files_of(path):
                 with open(file, "rb") as opened:
                     os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
