@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import WeightsExporter
-from nnpipe.exporters.preprocessing import GraphExporter
+from nnpipe.exporters.keras_runtime import KerasExporter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import numpy as np
 
     from nnpipe.exporters.exporter import Context
     from nnpipe.exporters.keras_layers import KerasLayer
-    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
     from nnpipe.store.hdf5 import Group
 
 WRITTEN_BY = "3.0.0"  # what the file claims to be written by: later versions read it alike
 
 
-class Keras(GraphExporter, WeightsExporter):
+class Keras(KerasExporter):
     """``config.json``, ``model.weights.h5`` and ``metadata.json`` in a zip archive; the last has the document too.
 
     https://keras.io/api/models/model_saving_apis/ names the parts; what a group of weights is called is what
@@ -64,18 +62,6 @@ class Keras(GraphExporter, WeightsExporter):
         document, config = self.about(path), read_member(path, "config.json")
         tree = read_tree(path, read_member(path, "model.weights.h5"))
         return our_tensors(document, saved_by_class(tree, config, path), path), document
-
-    def outputs(
-        self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None
-    ) -> list[np.ndarray] | None:
-        from nnpipe.exporters.keras_runtime import keras_outputs
-
-        return keras_outputs(path, batches)
-
-    def example(self, file: str) -> str:
-        from nnpipe.exporters.keras_runtime import keras_example
-
-        return keras_example(file, self.example_reads)
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.exporters.archive import read_member

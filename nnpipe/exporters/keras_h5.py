@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnpipe.exporters.exporter import WeightsExporter
-from nnpipe.exporters.preprocessing import GraphExporter
+from nnpipe.exporters.keras_runtime import KerasExporter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
 
     from nnpipe.exporters.exporter import Context
-    from nnpipe.models.architecture import Model
     from nnpipe.models.network import Network
 
 # What the file claims to be written by; Keras reads the weights of every version since 2 alike.
 WRITTEN_BY = {"keras_version": "3.0.0", "backend": "torch"}
 
 
-class KerasH5(GraphExporter, WeightsExporter):
+class KerasH5(KerasExporter):
     """A Sequential model in Keras's HDF5 format, or a Functional one; the document in the root attribute ``nnpipe``."""
 
     kind: Literal["keras_h5"] = "keras_h5"
@@ -58,21 +56,8 @@ class KerasH5(GraphExporter, WeightsExporter):
         from nnpipe.store.hdf5 import read_text, read_tree
 
         document = self.about(path)
-        return our_tensors(
-            document, saved_by_name(read_tree(path), read_text(path, "model_config"), path), path
-        ), document
-
-    def outputs(
-        self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None
-    ) -> list[np.ndarray] | None:
-        from nnpipe.exporters.keras_runtime import keras_outputs
-
-        return keras_outputs(path, batches)
-
-    def example(self, file: str) -> str:
-        from nnpipe.exporters.keras_runtime import keras_example
-
-        return keras_example(file, self.example_reads)
+        saved = saved_by_name(read_tree(path), read_text(path, "model_config"), path)
+        return our_tensors(document, saved, path), document
 
     def recognises(self, path: Path) -> bool:
         from nnpipe.store.hdf5 import attribute_names

@@ -1,6 +1,7 @@
-"""Keras in a process of its own: its backend is chosen once for a whole process, and it takes seconds to start.
+"""What Keras's formats share, and Keras in a process of its own.
 
-Only files of arrays go between the two processes: nothing of nnpipe is there to help Keras.
+Its backend is chosen once for a whole process, and it takes seconds to start. Only files of arrays go between the two
+processes: nothing of nnpipe is there to help Keras.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nnpipe.errors import StageError
+from nnpipe.exporters.exporter import WeightsExporter
+from nnpipe.exporters.preprocessing import GraphExporter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+
+    from nnpipe.models.architecture import Model
 
 IN_KERAS = """
 import sys
@@ -29,6 +34,22 @@ with np.load(sys.argv[2]) as batches:
     outputs = {name: model.predict_on_batch(batches[name]) for name in batches.files}
 np.savez(sys.argv[3], **outputs)
 """
+
+
+class KerasExporter(GraphExporter, WeightsExporter):
+    """A format of Keras: nnpipe reads its weights back, and Keras runs it to verify it."""
+
+    def outputs(
+        self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None
+    ) -> list[np.ndarray] | None:
+        return keras_outputs(path, batches)
+
+    def example(self, file: str) -> str:
+        return (
+            "import keras  # with any backend\n\n"
+            f"model = keras.models.load_model({file!r})\n"
+            f"outputs = model.predict(np.moveaxis({self.example_reads}, 1, -1))  # Keras has channels last"
+        )
 
 
 def keras_outputs(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray] | None:
@@ -57,12 +78,3 @@ def keras_outputs(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]
             raise StageError("Keras cannot run its file", where=path.name, found=told[-1])
         with np.load(made) as outputs:
             return [outputs[str(number)] for number in range(len(batches))]
-
-
-def keras_example(file: str, reads: str) -> str:
-    """As ``Exporter.example`` gives it."""
-    return (
-        "import keras  # with any backend\n\n"
-        f"model = keras.models.load_model({file!r})\n"
-        f"outputs = model.predict(np.moveaxis({reads}, 1, -1))  # Keras has channels last"
-    )
