@@ -27,11 +27,15 @@ def verify(
         bool, typer.Option("--repair", help="Move damaged artifacts away, and compute them again from their runs.")
     ] = False,
 ) -> None:
-    """Read every artifact and recipe; exit status 3 if one is damaged, and was not repaired."""
+    """Read every artifact, recipe and move of a champion; exit status 3 if one is damaged, and was not repaired."""
+    from nnpipe.store.champions import Champions
+
     opened = existing_store(store)
-    recipes, damaged = _damaged_recipes(opened), _damaged(opened)
-    for path in recipes:
-        print(f"damaged: {path}: not the recipe that was written", file=sys.stderr)
+    moves = [(path, "not the move that was written") for path in Champions(opened).damaged()]
+    recipes = [(path, "not the recipe that was written") for path in _damaged_recipes(opened)]
+    damaged = _damaged(opened)
+    for path, problem in (*moves, *recipes):
+        print(f"damaged: {path}: {problem}", file=sys.stderr)
         if quarantine or repair:
             print(f"  moved to  {opened.discard(path)}", file=sys.stderr)
     for id_, problems in damaged.items():
@@ -39,7 +43,7 @@ def verify(
             print(f"damaged: {problem}", file=sys.stderr)
         if opened.directory(id_).exists() and (quarantine or repair):
             print(f"  moved to  {opened.quarantine(id_)}", file=sys.stderr)
-    found = len(damaged) + len(recipes)
+    found = len(damaged) + len(recipes) + len(moves)
     left = _repaired(opened, damaged) if repair else found
     if left:
         raise CorruptionError(

@@ -83,6 +83,10 @@ class Champions:
         self._carry_out(name)
         return list(self._moves(name))
 
+    def damaged(self) -> list[Path]:
+        """Every move that cannot be read any more."""
+        return [path for name in self.names() for path in self._paths(name) if not _readable(path)]
+
     def line(self, name: str) -> list[str]:
         """The champion, last, and before it those that it can go back to; a rollback takes what it left off the line.
 
@@ -162,6 +166,14 @@ class Champions:
         waiting = self._waiting(name)
         if waiting:
             self._store.refs[_ref(name)] = waiting.to
+
+
+def _readable(path: Path) -> bool:
+    try:
+        Move.read(path)
+    except CorruptionError:
+        return False
+    return True
 
 
 def _ref(name: str) -> str:

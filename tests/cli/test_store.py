@@ -191,3 +191,17 @@ def test_a_damaged_recipe_is_moved_away_and_the_next_run_writes_it_again(nnpipe,
     assert nnpipe("verify").status == 0
     assert nnpipe("run", "tiny.yaml", "--engine", "local", "--quiet").status == 0
     assert recipe.exists()
+
+
+def test_a_damaged_move_of_a_champion_is_moved_away_and_the_champion_stays(nnpipe, copied):
+    assert nnpipe("promote", "tiny/latest", "--force", "--reason", "the first").status == 0
+    champion = nnpipe("ls", "--json").json["refs"]["tiny/champion"]
+    (move,) = copied.glob("artifacts/moves/tiny/*.json")
+    move.write_text("{}")
+    answer = nnpipe("verify")
+    assert answer.status == 3
+    assert f"{move.relative_to(copied)}: not the move that was written" in answer.err
+    assert nnpipe("verify", "--quarantine").status == 3
+    assert not move.exists()
+    assert nnpipe("verify").status == 0
+    assert nnpipe("ls", "--json").json["refs"]["tiny/champion"] == champion
