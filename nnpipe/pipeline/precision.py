@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -113,39 +113,47 @@ def _decision(field: str, needs: str | None, store: Store, device: Device) -> De
 
 
 def measurement(store: Store, device: Device) -> dict[str, JSON]:
-    """What ``store`` remembers of this machine; measured where it remembers nothing, which takes a second."""
-    key = memo_key(device)
+    """What ``store`` remembers of the processor that computes; measured where it does not, which takes a second."""
+    found = _remembered(store, device_key(), _device) if device == "auto" else device
+    return dict(_remembered(store, memo_key(found), lambda: _measured(found)))
+
+
+def device_key() -> str:
+    """Under which it is remembered what device ``auto`` is: all that it depends on and can be told without torch."""
+    return "device/1:" + json.dumps([*_gpus(), metadata.version("torch")])
+
+
+def memo_key(device: Literal["cpu", "cuda"]) -> str:
+    """Under which it is remembered how fast this machine's processor or GPU is."""
+    processor = [_processor()] if device == "cpu" else _gpus()
+    return "precision/1:" + json.dumps([device, *processor, metadata.version("torch")])
+
+
+def _remembered(store: Store, key: str, find: Callable[[], JSON]) -> JSON:
     kept = store.memo.get(key)
     if kept is None:
         with _ALONE:
-            kept = _measured(device)
+            kept = find()
         store.memo.put(key, kept)
-    return dict(kept)
+    return kept
 
 
-def memo_key(device: Device) -> str:
-    """All that a measurement depends on and that can be told without torch."""
-    gpus = None if device == "cpu" else [_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES")]
-    return "precision/1:" + json.dumps([device, _processor(), gpus, metadata.version("torch")])
+def _device() -> Literal["cpu", "cuda"]:
+    return Runtime().resolve_device()
 
 
 @cache
-def _measured(device: Device) -> dict[str, JSON]:
+def _measured(device: Literal["cpu", "cuda"]) -> dict[str, JSON]:
     """Once in a process, so that plans of one process agree whether or not there is a store to remember it."""
     import torch
 
     from nnpipe.training.speed import seconds_per_step
 
+    Runtime(device).resolve_device()  # which refuses one that is not there
     keep_freed_memory()  # as it will be in training
-    found = Runtime(device).resolve_device()
-    processor = torch.cuda.get_device_name() if found == "cuda" else _processor()
-    machine = {
-        "device": found,
-        "processor": processor,
-        "torch": str(torch.__version__),
-        "threads": torch.get_num_threads(),
-    }
-    return machine | {str(precision): seconds for precision, seconds in seconds_per_step(found).items()}
+    processor = torch.cuda.get_device_name() if device == "cuda" else _processor()
+    machine = {"device": device, "processor": processor, "torch": str(torch.__version__)}
+    return machine | {str(precision): seconds for precision, seconds in seconds_per_step(device).items()}
 
 
 def _processor() -> str:
@@ -155,8 +163,11 @@ def _processor() -> str:
 
 
 def _gpus() -> list[str]:
-    """The GPUs that NVIDIA's driver tells of, in order."""
-    return [_model(path) for path in sorted(GPUS.glob("*/information"))]
+    """Those that NVIDIA's driver tells of, in order, and which of them may be used."""
+    return [
+        *(_model(path) for path in sorted(GPUS.glob("*/information"))),
+        os.environ.get("CUDA_VISIBLE_DEVICES", "all"),
+    ]
 
 
 def _model(path: Path) -> str:
