@@ -91,7 +91,7 @@ def prepared(lesson: Lesson, seed: int, precision: Precision) -> tuple[Objective
     x, y = torch.from_numpy(lesson.train.x).unsqueeze(1), torch.from_numpy(lesson.train.y)
     examples = Examples(x.to(lesson.device), y.to(lesson.device), scaling)
     loss = spec.train.loss.resolved(torch.bincount(y, minlength=len(CLASSES)).tolist())
-    learning = Learning(network, loss, spec.train.precision, examples, (), seed)
+    learning = Learning(network, loss, precision, examples, (), seed)
     return spec.train.algorithm.objective(learning), examples, spec.train
 
 

@@ -84,7 +84,7 @@ def train(
     log = EventLog.of_environment()
     with log.of_this_process():
         try:
-            plan = _planned(spec, store, overrides, until, force)
+            plan = _planned(spec, store, overrides, until, force, device)
             log.spec = plan.spec.name
             return _one_at_a_time(plan, device, log)
         except NnpipeError as error:
@@ -92,13 +92,21 @@ def train(
             return Failed(message=str(error))
 
 
-def _planned(spec: str, store: str, overrides: tuple[str, ...], until: str | None, force: tuple[str, ...]) -> Plan:
+def _planned(
+    spec: str,
+    store: str,
+    overrides: tuple[str, ...],
+    until: str | None,
+    force: tuple[str, ...],
+    device: Literal["auto", "cpu", "cuda"],
+) -> Plan:
     from nnpipe.pipeline.plan import make_plan
     from nnpipe.pipeline.spec import read_spec
     from nnpipe.store.store import Store
 
     checked = read_spec(spec, overrides)
-    return make_plan(checked, Store(Path(store)), Path(spec).resolve().parent, until=until, force=force)
+    root = Path(spec).resolve().parent
+    return make_plan(checked, Store(Path(store)), root, until=until, force=force, device=device)
 
 
 def under_way(deployment: object) -> str:

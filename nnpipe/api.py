@@ -58,7 +58,7 @@ def run(
 
     See ``plan`` and ``execute`` for the arguments and for what is raised.
     """
-    planned = plan(spec, set=set, store=store, until=until, force=force, root=root)
+    planned = plan(spec, set=set, store=store, until=until, force=force, device=device, root=root)
     return execute(
         planned,
         engine=engine,
@@ -78,24 +78,29 @@ def plan(
     store: str | os.PathLike[str] | None = None,
     until: str | None = None,
     force: Iterable[str] = (),
+    device: Device = "auto",
     root: str | os.PathLike[str] | None = None,
 ) -> Plan:
     """Which stages of a spec would be reused, resumed and computed. Nothing is computed, torch is not loaded.
+
+    But where ``precision: auto`` asks for a measurement that the store does not have yet: that takes a second.
 
     spec, set, root: as for ``read_spec``.
     store: the folder of artifacts; by default ``$NNPIPE_STORE``, or else ``artifacts``.
     until: the last stage wanted; what it does not need is left out.
     force: stages to compute even if they could be reused.
+    device: where it is to run; only what ``precision: auto`` comes to depends on it.
 
     Raises:
         SpecError: the spec is wrong.
-        UsageError: an override cannot be applied, or there is no such stage.
+        UsageError: an override cannot be applied, or there is no such stage or device.
         StoreError: the store cannot be read.
     """
     from nnpipe.pipeline.plan import make_plan
 
+    known("device", device, ("auto", "cpu", "cuda"))
     checked, folder = _read(spec, set, root)
-    return make_plan(checked, open_store(store), folder, until=until, force=list(force))
+    return make_plan(checked, open_store(store), folder, until=until, force=list(force), device=device)
 
 
 def load_model(model: str | os.PathLike[str], *, store: str | os.PathLike[str] | None = None) -> TrainedModel:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nnpipe.api import LogFormat
+from nnpipe.api import Device, LogFormat
 
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -45,6 +45,10 @@ Until = Annotated[
 Force = Annotated[
     list[str] | None,
     typer.Option(metavar="STAGE", help="Compute it even if it could be reused; may be repeated.", show_default=False),
+]
+WhereTo = Annotated[
+    Device,
+    typer.Option("--device", help="Where a run is to be; only what precision: auto comes to depends on it."),
 ]
 Memory = Annotated[
     int | None,

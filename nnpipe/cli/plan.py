@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile, StoreFolder, Until
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile, StoreFolder, Until, WhereTo
 
 
 def plan(
@@ -14,23 +14,25 @@ def plan(
     store: StoreFolder = DEFAULT_STORE,
     until: Until = None,
     force: Force = None,
+    device: WhereTo = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would reuse, resume and compute."""
     from nnpipe import api
     from nnpipe.cli.text import SHORT, duration, table
 
-    planned = api.plan(spec, set=overrides or (), store=store, until=until, force=force or ())
+    planned = api.plan(spec, set=overrides or (), store=store, until=until, force=force or (), device=device)
     stages = [stage.to_json() for stage in planned.stages]
     if as_json:
-        print(json.dumps({"spec": planned.spec.name, "stages": stages, "start": planned.start}))
+        decisions = [decision.to_json() for decision in planned.decisions]
+        print(json.dumps({"spec": planned.spec.name, "stages": stages, "start": planned.start, "precision": decisions}))
         return
     rows = [
         (s["name"], s["status"], (s["key"] or "-")[:SHORT], (s["artifact"] or "-")[:SHORT], duration(s["seconds"]))
         for s in stages
     ]
     print("\n".join(table(("stage", "status", "key", "artifact", "took"), rows, "<<<<>")))
-    print(*(f"{line}\n" for line in start_told(planned.start)), sep="", end="")
+    print(*(f"{line}\n" for line in (*start_told(planned.start), *planned.decisions)), sep="", end="")
     waiting = sum(stage["status"] != "reuse" for stage in stages)
     print(f"{waiting} of {len(stages)} stages to do" if waiting else "nothing to do")
 

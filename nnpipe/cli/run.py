@@ -53,7 +53,7 @@ def run(
     from nnpipe.cli.progress import watching
 
     with logged(log_format) as events:
-        plan = api.plan(spec, set=overrides or (), store=store, until=until, force=force or ())
+        plan = api.plan(spec, set=overrides or (), store=store, until=until, force=force or (), device=device)
         if events:
             events.spec = plan.spec.name
         with watching(plan, sys.stderr if as_json else sys.stdout, quiet=quiet, log=events) as observer:
@@ -72,7 +72,7 @@ def run(
     if as_json:
         print(json.dumps(done.to_json()))
     elif not events:
-        print("\n".join([*start_told(plan.start), *_outcome(done)]))
+        print("\n".join([*start_told(plan.start), *map(str, plan.decisions), *_outcome(done)]))
 
 
 def _outcome(run: Run) -> list[str]:

@@ -63,7 +63,7 @@ def sweep(
     if dry_run:
         from nnpipe.pipeline.sweep import plan_family
 
-        _print_plan(family, plan_family(family, open_store(store)), as_json=as_json)
+        _print_plan(family, plan_family(family, open_store(store), device), as_json=as_json)
         return
     done = interface.sweep(
         spec,

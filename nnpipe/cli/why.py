@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Overrides, SpecFile, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Overrides, SpecFile, StoreFolder, WhereTo
 from nnpipe.cli.plan import start_told
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
@@ -41,20 +41,23 @@ def why(
     stage: StageName,
     overrides: Overrides = None,
     store: StoreFolder = DEFAULT_STORE,
+    device: WhereTo = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Tell why a stage would be computed, or what it would be reused from."""
     from nnpipe import api
     from nnpipe.pipeline.graph import known_stage
 
-    planned = api.plan(spec, set=overrides or (), store=store)
+    planned = api.plan(spec, set=overrides or (), store=store, device=device)
     known_stage(stage, [each.stage.name for each in planned.stages])
     answer = {"spec": planned.spec.name, **_become(planned[stage])}
     causes = set(_causes(planned, stage))
     answer["waits_for"] = [each.stage.name for each in _waited_for(planned, planned[stage])]
     answer["causes"] = [_explained(planned, each) for each in planned.stages if each.stage.name in causes]
     answer["start"] = planned.start if stage == "finetune" else None
-    print(json.dumps(answer) if as_json else "\n".join([*_why_told(answer), *start_told(answer["start"])]))
+    answer["precision"] = [decision.to_json() for decision in planned.decisions]
+    told = [*_why_told(answer), *start_told(answer["start"]), *map(str, planned.decisions)]
+    print(json.dumps(answer) if as_json else "\n".join(told))
 
 
 def _become(planned: PlannedStage) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from nnpipe.models.generative import sampled
 class DeepBoltzmannMachine(nn.Module):
     """weights[l]: (units of layer l + 1, units of layer l); biases[l]: (units of layer l,). Starts at zero.
 
-    States, or means, of all layers are a sequence of (batch, units), the visible ones first.
+    States, or means, of all layers are a sequence of (batch, units), the visible ones first. What units sum is of their
+    dtype, also where products are computed in another one.
     """
 
     def __init__(self, units: Sequence[int]) -> None:
@@ -77,7 +78,9 @@ class DeepBoltzmannMachine(nn.Module):
         x: Tensor = self.biases[layer]
         if layer > 0:
             x = torch.addmm(x, states[layer - 1], self.weights[layer - 1].T)
-        return x if layer == len(self.weights) else torch.addmm(x, states[layer + 1], self.weights[layer])
+        if layer < len(self.weights):
+            x = torch.addmm(x, states[layer + 1], self.weights[layer])
+        return x.to(self.biases[layer].dtype)
 
     def mean_field(self, v: Tensor, steps: int) -> list[Tensor]:
         """Means of independent units, near p(hidden | v): ``v`` and each hidden layer's.
@@ -87,13 +90,13 @@ class DeepBoltzmannMachine(nn.Module):
         """
         means = [v]
         for weight, bias, heard in zip(self.weights, self.biases[1:], self._heard(), strict=True):
-            means.append(torch.addmm(bias, means[-1], weight.T, alpha=heard).sigmoid())
+            means.append(torch.addmm(bias, means[-1], weight.T, alpha=heard).to(v.dtype).sigmoid())
         from_data = torch.addmm(self.biases[1], v, self.weights[0].T)  # the same in every step
         last = len(self.weights)
         for _ in range(steps):
             for layer in (*range(1, last + 1, 2), *range(2, last + 1, 2)):
                 if layer == 1:
-                    x = from_data if last == 1 else torch.addmm(from_data, means[2], self.weights[1])
+                    x = (from_data if last == 1 else torch.addmm(from_data, means[2], self.weights[1])).to(v.dtype)
                 else:
                     x = self.layer_input(means, layer)
                 means[layer] = x.sigmoid()

@@ -67,6 +67,7 @@ class Execution:
         if self._events:
             self.observer = Audience(self.observer, self._events)
         plan.store.prepare()
+        plan.store.remember()  # what was measured for the plan: another run shall decide alike
         # A run that only looks things up is over before anything could be collected under its feet.
         self._lease = None if plan.nothing_to_do else Lease(plan.store, self.name)
 
@@ -124,6 +125,7 @@ class Execution:
             "started": self._started_at.isoformat(timespec="seconds"),
             "whole_spec": self.whole_spec,
             "root": str(plan.root.resolve()),
+            "precision": [decision.to_json() for decision in plan.decisions],
             # Of no account where nothing was computed, and finding it out takes a tenth of such a run's time.
             "environment": environment(plan.root) if self._lease else None,
             "error": None if error is None else str(error),
@@ -201,6 +203,7 @@ class Execution:
                 "seconds": time.monotonic() - began,
                 "device": work.device,
                 "environment": environment(self.plan.root),
+                "precision": [str(decision) for decision in self.plan.decisions],
                 "inputs": {name: artifact.id for name, artifact in work.inputs.items()},
                 "timings": work.timings,
             }

@@ -64,7 +64,12 @@ def stages_of(spec: Spec) -> list[Stage]:
     layers = {stage.name: stage.name for stage in pretrained}
     learned = layers
     if spec.pretrain and spec.pretrain.joint:
-        config = PretrainJoint(joint=spec.pretrain.joint, layers=len(pretrained), scaling=data.scaling)
+        config = PretrainJoint(
+            joint=spec.pretrain.joint,
+            layers=len(pretrained),
+            scaling=data.scaling,
+            precision=spec.pretrain.precision,
+        )
         together = "nnpipe.stages.pretrain_joint:pretrain_joint"
         stages.append(Stage(JOINT, together, config, {"data": "ingest", **layers}, _seed(spec.seed, JOINT)))
         learned = {JOINT: JOINT}

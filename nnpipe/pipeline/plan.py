@@ -1,4 +1,7 @@
-"""What a run would do, found out without doing it: which stages are reused, computed, resumed. Loads no torch."""
+"""What a run would do, found out without doing it: which stages are reused, computed, resumed. Loads no torch.
+
+But to measure what ``precision: auto`` comes to, where that is asked for and was never measured: see ``precision.py``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Literal
 
 from nnpipe.errors import UsageError
 from nnpipe.pipeline.graph import Stage, known_stage, needed_for, stages_of
+from nnpipe.pipeline.precision import Decision, Device, decide
 from nnpipe.pipeline.recipe import recipe, recipe_key, source_digest
 from nnpipe.pipeline.run import resolve
 from nnpipe.pipeline.spec import Spec
@@ -44,6 +48,7 @@ class Plan:
 
     root: the folder that relative paths in the spec start from.
     force: stages to compute even if they could be reused.
+    decisions: what each ``precision: auto`` came to, which stands in its place in ``spec``.
     """
 
     spec: Spec
@@ -51,6 +56,7 @@ class Plan:
     root: Path
     stages: tuple[PlannedStage, ...]
     force: frozenset[str] = frozenset()
+    decisions: tuple[Decision, ...] = ()
 
     def __getitem__(self, name: str) -> PlannedStage:
         return next(planned for planned in self.stages if planned.stage.name == name)
@@ -76,12 +82,21 @@ class Plan:
         return plan_card(self)
 
 
-def make_plan(spec: Spec, store: Store, root: Path, *, until: str | None = None, force: Iterable[str] = ()) -> Plan:
-    """Plan a run of ``spec``, up to the stage ``until``.
+def make_plan(
+    spec: Spec,
+    store: Store,
+    root: Path,
+    *,
+    until: str | None = None,
+    force: Iterable[str] = (),
+    device: Device = "auto",
+) -> Plan:
+    """Plan a run of ``spec``, up to the stage ``until``. device: where it will run, for ``precision: auto``.
 
     Raises:
         UsageError: ``until`` or ``force`` names no stage of the spec, or the spec starts from what is not there.
     """
+    spec, decisions = decide(spec, store, device)
     stages = [_located(stage, store) for stage in needed_for(stages_of(_begun(spec, store)), until)]
     for name in force:
         known_stage(name, [stage.name for stage in stages])
@@ -89,7 +104,7 @@ def make_plan(spec: Spec, store: Store, root: Path, *, until: str | None = None,
     for stage in stages:
         planned[stage.name] = _plan_stage(stage, planned, store, root, forced=stage.name in set(force))
     store.remember()
-    return Plan(spec, store, root, tuple(planned.values()), frozenset(force))
+    return Plan(spec, store, root, tuple(planned.values()), frozenset(force), decisions)
 
 
 def input_contents(stage: Stage, contents: dict[str, str], store: Store, root: Path) -> dict[str, str] | None:

@@ -35,7 +35,7 @@ class Runtime:
     log: Literal["tensorboard", "none"] | None = None
     memory: int | None = None
 
-    def resolve_device(self) -> str:
+    def resolve_device(self) -> Literal["cpu", "cuda"]:
         """``cpu`` or ``cuda``. Imports torch."""
         import torch
 

@@ -14,6 +14,7 @@ from typing import Any
 from nnpipe.errors import NnpipeError, SpecError, UsageError
 from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.plan import Status, make_plan
+from nnpipe.pipeline.precision import Device
 from nnpipe.pipeline.spec import Spec
 from nnpipe.spec import identity
 from nnpipe.spec.document import Document
@@ -150,9 +151,9 @@ class SharedStage:
     compute: int
 
 
-def plan_family(family: Family, store: Store) -> list[SharedStage]:
-    """What a sweep would reuse, resume and compute, stage by stage."""
-    plans = [make_plan(member.spec, store, family.root).stages for member in family.members]
+def plan_family(family: Family, store: Store, device: Device = "auto") -> list[SharedStage]:
+    """What a sweep would reuse, resume and compute, stage by stage. device: where, as for ``make_plan``."""
+    plans = [make_plan(member.spec, store, family.root, device=device).stages for member in family.members]
     found: dict[str, list[tuple[str, Status]]] = {}
     for stages in sorted(plans, key=len, reverse=True):  # the longest has every stage, in order
         meanings: dict[str, str] = {}

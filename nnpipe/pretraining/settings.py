@@ -11,7 +11,7 @@ from nnpipe.spec import Part, Shorthand, problem
 from nnpipe.training.optimizers import AnyOptimizer
 from nnpipe.training.optimizers.optimizer import check_schedules
 from nnpipe.training.optimizers.sgd import Sgd
-from nnpipe.training.precision import SPEED, Precision
+from nnpipe.training.precision import SPEED, PrecisionOrAuto
 from nnpipe.training.schedules import AnySchedule
 from nnpipe.training.shuffles import AnyShuffle
 from nnpipe.training.shuffles.full import Full
@@ -35,7 +35,7 @@ class Settings(Part):
         None, description="How the momentum goes, such as {kind: piecewise, points: [[0, 0.5], [5, 0.9]]}."
     )
 
-    precision: Precision = Field("float32", description=SPEED)
+    precision: PrecisionOrAuto = Field("float32", description=SPEED)
 
     @model_validator(mode="after")
     def _check_optimizer(self) -> Settings:
@@ -83,7 +83,7 @@ class OwnSettings(Part):
     momentum_schedule: Annotated[AnySchedule, Shorthand()] | None = Field(
         None, description="Left out: as the others; null: the momentum stays."
     )
-    precision: Precision | None = Field(None, description="Left out: as the others.")
+    precision: PrecisionOrAuto | None = Field(None, description="Left out: as the others.")
 
     @model_serializer(mode="wrap")
     def _given_alone(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

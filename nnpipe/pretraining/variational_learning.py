@@ -22,6 +22,7 @@ from nnpipe.pretraining.contrast import Pairs, contrast
 from nnpipe.pretraining.likelihood import BLOCK
 from nnpipe.pretraining.objective import SAMPLES, WEIGHTS
 from nnpipe.training.examples import Examples
+from nnpipe.training.precision import Precision, products_in
 from nnpipe.training.seeds import generator
 
 if TYPE_CHECKING:
@@ -38,10 +39,19 @@ class VariationalLearning:
     function.
 
     machine: to be taught. examples: to learn from, values from 0 to 1, read as probabilities.
+    precision: of the products of a learning step; what is measured of its means is float32.
     """
 
-    def __init__(self, machine: DeepBoltzmannMachine, examples: Examples, seed: int, rule: DeepBoltzmann) -> None:
+    def __init__(
+        self,
+        machine: DeepBoltzmannMachine,
+        examples: Examples,
+        seed: int,
+        rule: DeepBoltzmann,
+        precision: Precision = "float32",
+    ) -> None:
         self.module, self.rule = machine.to(examples.device), rule
+        self.precision: Precision = precision
         self._seed, self._some = seed, examples.rows(0, BLOCK)[0].flatten(1)
         self._start_chains(generator(seed, WEIGHTS, device=examples.device))
         self._generator = generator(seed, SAMPLES, device=examples.device)
@@ -51,12 +61,13 @@ class VariationalLearning:
     def gradient(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         """Fill ``.grad`` of the machine. x: (batch, ...) from 0 to 1; y is not looked at."""
         machine = self.module
-        data = machine.mean_field(x.flatten(1), self.rule.mean_field_steps)
+        with products_in(self.precision, x.device.type):
+            data = machine.mean_field(x.flatten(1), self.rule.mean_field_steps)
+            model = self._chains()
         measures = self._measures(data)
-        model = self._chains()
         for index, weight in enumerate(machine.weights):
             seen, drawn = (Pairs(each[index], each[index + 1]) for each in (data, model))
-            weight.grad = contrast(weight, seen, drawn, self.rule.weight_decay, "float32")
+            weight.grad = contrast(weight, seen, drawn, self.rule.weight_decay, self.precision)
         for bias, of_data, of_model in zip(machine.biases, data, model, strict=True):
             bias.grad = of_model.mean(0) - of_data.mean(0)
         return measures

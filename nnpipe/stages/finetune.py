@@ -22,6 +22,7 @@ from nnpipe.stages.pretrained import pretrained_layers
 from nnpipe.stages.starting import start_from, start_from_file, start_from_run
 from nnpipe.stages.unroll import start_decoder_from
 from nnpipe.stages.work import Work
+from nnpipe.training.precision import settled
 from nnpipe.training.train import Train
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def finetune(config: Finetune, work: Work) -> None:
     if train.start:
         ready += start_from_run(network, work.inputs["start"], train.start)
     loss = train.loss.resolved(material.class_counts)
-    learning = Learning(network, loss, train.precision, material.examples, pretrained, work.seed)
+    learning = Learning(network, loss, settled(train.precision), material.examples, pretrained, work.seed)
     objective = train.algorithm.objective(learning)
     history = fit(
         objective,

@@ -15,6 +15,7 @@ from nnpipe.models.scaling import Scaling, ScalingKind, resolve_scaling
 from nnpipe.pretraining.settings import Settings
 from nnpipe.stages.splits import Stored, examples_of, stored
 from nnpipe.stages.work import Work
+from nnpipe.training.precision import settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +60,7 @@ def pretrain(config: PretrainLayer, work: Work) -> None:
         _check_probabilities(config, splits)
     seen = _seen(splits["train"], classes)
     visible, hidden = _shapes(config.layer, seen.shape)
-    objective = config.method.objective(config.layer, config.below, seen, work.seed, config.precision)
+    objective = config.method.objective(config.layer, config.below, seen, work.seed, settled(config.precision))
     snapshots = _watched(config, objective, seen.shape, work)
     history = fit(
         objective,

@@ -13,6 +13,7 @@ from nnpipe.spec import Part
 from nnpipe.stages.pretrained import joint_layer
 from nnpipe.stages.splits import examples_of, stored
 from nnpipe.stages.work import Work
+from nnpipe.training.precision import PrecisionOrAuto, settled
 
 if TYPE_CHECKING:
     from nnpipe.training.examples import Examples
@@ -21,11 +22,12 @@ SPLITS = ("train", "validation", "test")
 
 
 class PretrainJoint(Part):
-    """How they learn. layers: how many there are."""
+    """How they learn. layers: how many there are. precision: that of ``pretrain``."""
 
     joint: AnyJoint
     layers: int = Field(ge=1)
     scaling: ScalingKind
+    precision: PrecisionOrAuto
 
 
 def pretrain_joint(config: PretrainJoint, work: Work) -> None:
@@ -40,7 +42,7 @@ def pretrain_joint(config: PretrainJoint, work: Work) -> None:
 
     joint, splits = config.joint, _examples(config.scaling, work)
     alone = [work.inputs[f"pretrain/{number}"].tensors("layer")[0] for number in range(1, config.layers + 1)]
-    objective = joint.objective(alone, splits["train"], work.seed)
+    objective = joint.objective(alone, splits["train"], work.seed, settled(config.precision))
     history = fit(
         objective,
         joint.optimizer.build(objective.module.parameters()),

@@ -94,6 +94,7 @@ def _times(config: Report, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
         "stages": stages,
         "graphs": [drawn(boxes, arrows, downwards=downwards) for downwards in (False, True)],
         "environment": inputs["model"].made.get("environment", {}),
+        "precision": inputs["model"].made.get("precision", []),
     }
 
 

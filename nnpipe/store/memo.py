@@ -1,4 +1,7 @@
-"""Digests of files that need not be read again. Losing it costs time, never truth: it may be deleted at any moment."""
+"""What need not be found out again: digests of files, how fast this machine is.
+
+Losing it costs time, never truth: it may be deleted at any moment.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,17 @@ SETTLED = 2.0  # seconds: a file younger than this may still change without its 
 
 
 class Memo:
-    """A small persistent mapping beside the store, written once at the end by ``save``."""
+    """A small persistent mapping beside the store, written by ``save``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._changed = False
-        try:
-            self._entries: dict[str, JSON] = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            self._entries = {}
+        self._entries = self._kept()
+        self._learnt: dict[str, JSON] = {}
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to save."""
+        return bool(self._learnt)
 
     def get(self, key: str) -> JSON:
         """What was remembered under ``key``, or None."""
@@ -30,8 +35,7 @@ class Memo:
 
     def put(self, key: str, value: JSON) -> None:
         """Remember ``value`` under ``key``."""
-        self._entries[key] = value
-        self._changed = True
+        self._entries[key] = self._learnt[key] = value
 
     def file_digest(self, path: Path) -> str:
         """SHA-256 of a file's bytes; read again only if its size, time or inode changed."""
@@ -47,7 +51,14 @@ class Memo:
         return found
 
     def save(self) -> None:
-        """Keep what was learnt, if anything was."""
-        if self._changed:
+        """Keep what was learnt, and what others kept meanwhile. Not for two at a time."""
+        if self._learnt:
+            self._entries = {**self._kept(), **self._learnt}
             write_file(self.path, json.dumps(self._entries, sort_keys=True).encode())
-            self._changed = False
+            self._learnt = {}
+
+    def _kept(self) -> dict[str, JSON]:
+        try:
+            return dict(json.loads(self.path.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return {}

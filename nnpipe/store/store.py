@@ -71,8 +71,9 @@ class Store:
 
     def remember(self) -> None:
         """Keep the memo, where there is a store to keep it in; only time is lost where there is not."""
-        if os.access(self.root / "format.json", os.W_OK):
-            self.memo.save()
+        if self.memo.changed and os.access(self.root / "format.json", os.W_OK):
+            with self.lock("memo"):
+                self.memo.save()
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ class Members:
     def _run(self, number: int, carry: Callable[[Plan, Observer], Answer]) -> None:
         member = self._family.members[number - 1]
         # A store of its own: what one remembers of files is not for several threads.
-        plan = make_plan(member.spec, Store(self._store.root), self._family.root)
+        plan = make_plan(member.spec, Store(self._store.root), self._family.root, device=self._settings.device)
         with self._watch(number, member, plan) as observer:
             answer = carry(plan, observer)
         self.answers[number - 1] = answer

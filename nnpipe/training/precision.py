@@ -6,7 +6,22 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
-SPEED = "bfloat16: up to twice as fast on processors that know it."
+PrecisionOrAuto = Literal["float32", "bfloat16", "auto"]
+SPEED = (
+    "bfloat16: up to twice as fast on processors that know it; auto: that where it was measured to be fast, and where "
+    "it is exact enough."
+)
+
+
+def settled(precision: PrecisionOrAuto) -> Precision:
+    """``precision`` as a plan decided it.
+
+    Raises:
+        ValueError: it is auto still, so no plan was made.
+    """
+    if precision == "auto":
+        raise ValueError("precision auto is decided when a plan is made")
+    return precision
 
 
 def products_in(precision: Precision, device_type: str) -> AbstractContextManager[object]:

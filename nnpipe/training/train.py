@@ -19,7 +19,7 @@ from nnpipe.training.losses.cross_entropy import CrossEntropy
 from nnpipe.training.optimizers import AnyOptimizer
 from nnpipe.training.optimizers.adam import Adam
 from nnpipe.training.optimizers.optimizer import check_schedules
-from nnpipe.training.precision import SPEED, Precision
+from nnpipe.training.precision import SPEED, PrecisionOrAuto
 from nnpipe.training.schedules import AnySchedule
 from nnpipe.training.shuffles import AnyShuffle
 from nnpipe.training.shuffles.full import Full
@@ -70,7 +70,7 @@ class Train(Part):
     averaging: Annotated[AnyAveraging, Shorthand()] | None = Field(
         None, description="Weights averaged over steps, measured and kept in place of the last; left out: the last."
     )
-    precision: Precision = Field("float32", description=SPEED)
+    precision: PrecisionOrAuto = Field("float32", description=SPEED)
     early_stopping: EarlyStopping | None = Field(None, description="Left out: all epochs, and the last weights.")
     goal: float | None = Field(None, ge=0, description="End after the epoch whose training loss is at most this.")
     time_limit: float | None = Field(None, gt=0, description="End after the epoch in which so many seconds passed.")
@@ -96,6 +96,12 @@ class Train(Part):
         self.optimizer.check_model(model, input_shape)
         if self.start:
             self.start.layers_of(model)
+
+    @property
+    def needs_float32(self) -> str | None:
+        """What of it does where ``precision`` is auto, by its kind; None: nothing."""
+        parts = (self.algorithm, self.optimizer, self.loss)
+        return next((part.kind for part in parts if part.needs_float32), None)
 
     def regime(self, ready: Iterable[nn.Parameter] = ()) -> Regime:
         """How the training loop is to go. ready: the parameters that were pretrained, or started."""

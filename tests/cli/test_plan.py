@@ -25,3 +25,18 @@ def test_planning_writes_no_store(nnpipe, here, tmp_path):
     answer = nnpipe("plan", "tiny.yaml", "--store", tmp_path / "new")
     assert answer.out.splitlines()[-1] == "6 of 6 stages to do"
     assert not (tmp_path / "new").exists()
+
+
+def test_what_auto_comes_to_is_told_below_the_plan_and_below_why(nnpipe, here):
+    asked = ("--set", "train.precision=auto", "--set", "train.loss=mean_squared_error", "--device", "cpu")
+    told = "train.precision auto -> float32: mean_squared_error needs it"
+    assert nnpipe("plan", "tiny.yaml", *asked).out.splitlines()[-2] == told
+    assert nnpipe("why", "tiny.yaml", "finetune", *asked).out.splitlines()[-1] == told
+    for words in (("plan", "tiny.yaml"), ("why", "tiny.yaml", "finetune")):
+        (decision,) = nnpipe(*words, *asked, "--json").json["precision"]
+        assert decision == {
+            "field": "train.precision",
+            "precision": "float32",
+            "reason": "mean_squared_error needs it",
+            "measured": None,
+        }

@@ -144,15 +144,21 @@ class StopAfter(Silent):
             self.execution.stopping.set()
 
 
-def test_what_was_interrupted_goes_on_to_the_same_bits(store: Path, finished: Run, tmp_path: Path) -> None:
-    observer = StopAfter()
-    plan = make_plan(spec_of(), Store(tmp_path), Path(), until="pretrain/joint")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_was_interrupted_goes_on_to_the_same_bits(
+    store: Path, finished: Run, tmp_path: Path, precision: str
+) -> None:
+    observer, said = StopAfter(), f"pretrain.precision={precision}"
+    plan = make_plan(spec_of(said), Store(tmp_path), Path(), until="pretrain/joint")
+    assert plan["pretrain/joint"].stage.config.precision == precision  # type: ignore[attr-defined]
     observer.execution = Execution(plan, Runtime(device="cpu", threads=1), observer=observer)
     with pytest.raises(Interrupted):
         run_local(observer.execution)
-    resumed = run(tmp_path, until="pretrain/joint")
+    whole, resumed = (run(each, said, until="pretrain/joint") for each in (store, tmp_path))
     assert {each.name: each.status for each in resumed.stages}["pretrain/joint"] == "resumed"
-    assert resumed.artifact("pretrain/joint").manifest.content == finished.artifact("pretrain/joint").manifest.content
+    assert resumed.artifact("pretrain/joint").manifest.content == whole.artifact("pretrain/joint").manifest.content
+    same = whole.artifact("pretrain/joint").id == finished.artifact("pretrain/joint").id
+    assert same == (precision == "float32")
 
 
 def test_an_autoencoder_decodes_as_the_machine_does(store: Path) -> None:

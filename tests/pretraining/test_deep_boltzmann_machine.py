@@ -222,6 +222,24 @@ class TestLearning:
         assert 0 < found["log_partition_standard_error"] < 0.05
         assert abs(found["log_partition"] - exact) < 3 * found["log_partition_standard_error"]
 
+    def test_in_bfloat16_products_are_rounded_and_nothing_else_is(self) -> None:
+        data = self.data(64)
+        rule = DeepBoltzmann(weight_decay=0, chains=64)
+        machines = (machine_of(self.UNITS, spread=0.5).float() for _ in range(2))
+        full, half = (
+            VariationalLearning(machine, Examples(data), 0, rule, precision)
+            for machine, precision in zip(machines, ("float32", "bfloat16"), strict=True)
+        )
+        gradients = []
+        for learning in (full, half):
+            learning.gradient(data, None)
+            found = [parameter.grad for parameter in learning.module.parameters() if parameter.grad is not None]
+            assert {each.dtype for each in (*found, *learning.module.buffers())} == {torch.float32}
+            gradients.append(torch.cat([each.flatten() for each in found]))
+        exact, rounded = gradients
+        assert 0 < float((exact - rounded).norm()) < 0.1 * float(exact.norm())
+        assert half.measure(data, None) == full.measure(data, None)
+
     def test_measures_draw_nothing_and_are_those_of_learning(self) -> None:
         data = self.data()
         learning = self.learning(data)

@@ -14,6 +14,7 @@ from nnpipe.pretraining.likelihood import Likelihood
 from nnpipe.pretraining.method import Method
 from nnpipe.pretraining.rbm import Rbm
 from nnpipe.spec import Switch, problem
+from nnpipe.training.precision import Precision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,11 +77,17 @@ class DeepBoltzmann(Joint):
                     found=wrong,
                 )
 
-    def objective(self, layers: Sequence[Mapping[str, np.ndarray]], examples: Examples, seed: int) -> JointObjective:
+    def objective(
+        self,
+        layers: Sequence[Mapping[str, np.ndarray]],
+        examples: Examples,
+        seed: int,
+        precision: Precision = "float32",
+    ) -> JointObjective:
         from nnpipe.models.deep_boltzmann_machine import DeepBoltzmannMachine
         from nnpipe.pretraining.variational_learning import VariationalLearning
 
-        return VariationalLearning(DeepBoltzmannMachine.composed(layers), examples, seed, self)
+        return VariationalLearning(DeepBoltzmannMachine.composed(layers), examples, seed, self, precision)
 
 
 def _layer_mistake(each: StackedLayer) -> str | None:

@@ -13,6 +13,7 @@ from nnpipe.spec import Part, Shorthand, problem
 from nnpipe.training.optimizers import AnyOptimizer
 from nnpipe.training.optimizers.optimizer import check_schedules
 from nnpipe.training.optimizers.sgd import Sgd
+from nnpipe.training.precision import Precision
 from nnpipe.training.schedules import AnySchedule
 from nnpipe.training.shuffles import AnyShuffle
 from nnpipe.training.shuffles.full import Full
@@ -67,5 +68,14 @@ class Joint(Part):
         """
 
     @abstractmethod
-    def objective(self, layers: Sequence[Mapping[str, np.ndarray]], examples: Examples, seed: int) -> JointObjective:
-        """What the training loop makes small. layers: the tensors of each, as it learned alone."""
+    def objective(
+        self,
+        layers: Sequence[Mapping[str, np.ndarray]],
+        examples: Examples,
+        seed: int,
+        precision: Precision = "float32",
+    ) -> JointObjective:
+        """What the training loop makes small. layers: the tensors of each, as it learned alone.
+
+        precision: of the products of a learning step.
+        """

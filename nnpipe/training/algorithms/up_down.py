@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from pydantic import Field
 
@@ -41,6 +41,7 @@ class UpDown(Algorithm):
     function of the weights is made small, and the loss may rise. ``l1``, ``l2`` and the like hold of both ways.
     """
 
+    needs_float32: ClassVar[bool] = True
     kind: Literal["up_down"] = "up_down"
     gibbs_steps: GibbsSteps = Field(
         3,
@@ -66,7 +67,7 @@ class UpDown(Algorithm):
                 hint="leave loss out",
             )
         for name in ALONE:
-            if getattr(train, name) != type(train).model_fields[name].default:
+            if getattr(train, name) not in (type(train).model_fields[name].default, "auto"):  # precision: float32 here
                 raise problem(
                     f"up_down has no use for {name}: {ALONE[name]}",
                     path=(name,),

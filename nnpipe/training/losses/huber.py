@@ -5,7 +5,7 @@ Huber (1964), "Robust estimation of a location parameter".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Huber(Loss):
     """d^2 / 2 of a distance d up to ``delta``, delta (d - delta / 2) beyond, averaged over outputs."""
 
+    needs_float32: ClassVar[bool] = True
     kind: Literal["huber"] = "huber"
     delta: float = Field(1.0, gt=0, description="The distance from which on errors count by size; in scaled units.")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
@@ -26,8 +26,13 @@ class LossError(ShapeError):
 
 
 class Loss(Part):
-    """A loss as a spec says it; as JSON a bare word where no option is set. torch is imported inside functions."""
+    """A loss as a spec says it; as JSON a bare word where no option is set. torch is imported inside functions.
 
+    needs_float32: whether ``precision: auto`` is float32: it is of distances, and a good fit's are smaller than the
+        rounding of outputs.
+    """
+
+    needs_float32: ClassVar[bool] = False
     kind: str
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nnpipe.models.activations import Activation
 from nnpipe.training.losses.loss import Loss, distance_activations, wanted_outputs
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class MeanAbsoluteError(Loss):
     """|output - target|, averaged over outputs; of classes the targets are 0 and 1."""
 
+    needs_float32: ClassVar[bool] = True
     kind: Literal["mean_absolute_error"] = "mean_absolute_error"
 
     def activations(self, outputs: int, classes: int) -> tuple[Activation, ...]:

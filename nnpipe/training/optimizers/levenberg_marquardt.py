@@ -69,7 +69,7 @@ class LevenbergMarquardt(Optimizer):
             )
         wanted: dict[str, Any] = {"batch_size": "full", **PLAIN}
         for name, value in wanted.items():
-            if getattr(train, name) != value:
+            if getattr(train, name) not in (value, "auto"):  # which a precision may be: it comes to float32 here
                 raise problem(
                     "levenberg_marquardt makes a sum of squares over all examples smaller, and nothing else",
                     path=(name,),

@@ -31,6 +31,11 @@ class Optimizer(Part):
     needs_depth: ClassVar[bool] = False
     kind: str
 
+    @property
+    def needs_float32(self) -> bool:
+        """Whether ``precision: auto`` is float32: rounding would drown the differences of what it compares."""
+        return self.needs_value or self.needs_residuals
+
     @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """A torch optimizer of ``parameters``; its whole state is in its ``state_dict``.
