@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nnpipe.cli import VERBS, application
+
 HEAVY = {"numpy", "torch", "torchvision", "prefect", "sklearn", "matplotlib", "scipy", "h5py", "zarr"}
 LIGHT = HEAVY | {"pydantic", "ruamel"}
 
@@ -95,3 +97,11 @@ def test_a_process_ends_with_its_status_when_threads_and_callbacks_are_over_and_
     done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout.split() == ["verb", "thread", "registered"]
+
+
+def test_the_command_line_is_of_one_verb_where_one_is_named_and_of_all_otherwise():
+    def verbs(*words):
+        return [command.callback.__name__ for command in application(words).registered_commands]
+
+    assert verbs("plan", "tiny.yaml") == ["plan"]
+    assert verbs() == verbs("--help") == verbs("plam") == [verb.__name__ for verb, _, _ in VERBS]
