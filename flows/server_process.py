@@ -20,7 +20,7 @@ from typing import IO, Literal
 
 from nnpipe.errors import NnpipeError
 
-# The first start for a user makes the database: 13 s on two idle cores.
+# The first start for a user makes the database: it took 13 s on two idle cores.
 STARTUP_SECONDS = 180.0
 SHUTDOWN_SECONDS = 15.0
 WITHOUT = "--engine local does without Prefect"
