@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from flows.server import SHUTDOWN_SECONDS, STARTUP_SECONDS, ServerAwayError, spawn, stop
+from flows.server_process import SHUTDOWN_SECONDS, STARTUP_SECONDS, ServerAwayError, spawn, stop
 from nnpipe.errors import Interrupted, UsageError
 from nnpipe.store.durable import make_directory, write_file
 

@@ -16,7 +16,8 @@ from prefect.settings import PREFECT_API_URL
 from flows.deployment import describe, register
 from flows.local_server import LOCK, LocalServer, address, answers, home, using
 from flows.metrics import Metrics, answering
-from flows.server import STARTUP_SECONDS, ServerAwayError, check_server
+from flows.server import check_server
+from flows.server_process import STARTUP_SECONDS, ServerAwayError
 from flows.serving import Serving
 from flows.train import quiet_terminal
 from nnpipe.errors import Interrupted, NnpipeError, UsageError

@@ -19,7 +19,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.artifacts import Artifacts
 from flows.events import tell_promotion
-from flows.server import WITHOUT
+from flows.server_process import WITHOUT
 from nnpipe.errors import Interrupted, NnpipeError, StageError
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.server import ServerAwayError, prefect_api
+from flows.server import prefect_api
+from flows.server_process import ServerAwayError, TemporaryServer
 from flows.tasks import OPTIONS, Training, words
 from nnpipe.errors import NnpipeError
 from nnpipe.pipeline.event_log import EventLog, LoggedStages, warn
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 FLOW: dict[str, Any] = {"name": "train", "task_runner": ThreadPoolTaskRunner(), **OPTIONS}
 
 
-def run_prefect(execution: Execution) -> Run:
+def run_prefect(execution: Execution, server: TemporaryServer | None = None) -> Run:
     """Execute every stage after its inputs, independent ones side by side; the run is recorded however it ends.
 
     Prefect's server is that of ``PREFECT_API_URL``, or a temporary one. Where it does not answer, the run goes on
     without Prefect, which is told. Prefect is silent in the terminal, unless ``PREFECT_LOGGING_LEVEL`` is set; its API
     is told everything.
+
+    server: a temporary one that was started before.
 
     Raises:
         NnpipeError: a stage failed, or Prefect did. Stages that do not need a failed one were still executed.
@@ -49,7 +52,7 @@ def run_prefect(execution: Execution) -> Run:
 
     try:
         # Every stage that computes needs torch, which takes as long to import as the server to start.
-        with quiet_terminal(), prefect_api(meanwhile=runtime.resolve_device):
+        with quiet_terminal(), prefect_api(runtime.resolve_device, server):
             whole, store = plan.spec.model_dump(mode="json"), str(plan.store.root)
             run(whole, store, sorted(plan.force), runtime.device, return_state=True)
     except ServerAwayError as error:

@@ -249,6 +249,6 @@ def engine_named(name: Engine) -> Callable[[Execution], Run]:
         return run_local
     if find_spec("prefect") is None:
         raise UsageError("Prefect is not installed", expected="the package prefect", hint="--engine local needs none")
-    from flows.train import run_prefect
+    from flows.engine import run_early
 
-    return run_prefect
+    return run_early

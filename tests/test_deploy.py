@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from flows.deployment import deployment
 from flows.train import train
-from nnpipe.cli import app
+from nnpipe.cli import application
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -82,7 +82,7 @@ def test_every_setting_of_prefect_is_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_every_command_of_nnpipe_is_one() -> None:
-    verbs = typer.main.get_command(app)
+    verbs = typer.main.get_command(application())
     found = [words for words in commands() if words[0] == "nnpipe"]
     assert len(found) >= 6
     for _, verb, *words in found:

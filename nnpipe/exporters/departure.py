@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,11 +56,15 @@ class Departure:
             StageError: the format cannot hold the network, or the file computes something else.
             UsageError: the network has no such part.
         """
+        return self.leaving(exporter, path)()
+
+    def leaving(self, exporter: Exporter, path: Path) -> Callable[[], Verification]:
+        """Write it as ``leave`` does; what runs the file remains to be called, and may be in another thread."""
         network = self.part(exporter.part)
         examples = network.scaling.apply(self._seen(exporter.part, self.samples.training)) if self.samples else None
         inside = File(exporter.inner.filename, exporter.inner)
         exporter.write(network, path, Context(self.card([inside], exporter.part), examples))
-        return self._verifier(exporter.part).verify(exporter, path) if self.samples else Verification()
+        return partial(self._verifier(exporter.part).verify, exporter, path) if self.samples else Verification
 
     def card(self, files: Sequence[File], part: PartName = "whole") -> str:
         """The model card of a part, as ``model_card`` makes it."""

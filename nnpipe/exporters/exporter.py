@@ -48,6 +48,7 @@ class Exporter(Part):
     loading: how ``filename`` is opened elsewhere, in a line; ``opening``: the same of ``file``.
     exact: whether the file computes what the network computes, but for rounding; one that is not is judged by the
         accuracy that it loses.
+    runs_apart: whether ``outputs`` waits for a process of its own.
     What the file computes is ``Network.forward``: of inputs that were scaled already, the scaling stands beside it,
     unless it ``reads_raw`` values. It is written from ``part_of(network, self.part)``, a network like any other.
     """
@@ -56,6 +57,7 @@ class Exporter(Part):
     filename: ClassVar[str]
     loading: ClassVar[str]
     exact: ClassVar[bool] = True
+    runs_apart: ClassVar[bool] = False
     part: PartName = Field(
         "whole", description="Of an autoencoder: the whole, or the encoder, which gives codes, or the decoder."
     )

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnpipe.errors import StageError
 from nnpipe.exporters.exporter import WeightsExporter
@@ -38,6 +38,8 @@ np.savez(sys.argv[3], **outputs)
 
 class KerasExporter(GraphExporter, WeightsExporter):
     """A format of Keras: nnpipe reads its weights back, and Keras runs it to verify it."""
+
+    runs_apart: ClassVar[bool] = True
 
     def outputs(
         self, path: Path, batches: Sequence[np.ndarray], architecture: Model | None = None

@@ -6,7 +6,6 @@ same blocks again, and each time the kernel has to clear their pages.
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 # Of malloc.h, in glibc; others have no such function, and are left alone.
@@ -22,6 +21,8 @@ def keep_freed_memory() -> bool:
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return False
+    import ctypes
+
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):

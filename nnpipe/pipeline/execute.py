@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from threading import Event
 from typing import Literal
 
@@ -127,7 +128,7 @@ class Execution:
             "root": str(plan.root.resolve()),
             "precision": [decision.to_json() for decision in plan.decisions],
             # Of no account where nothing was computed, and finding it out takes a tenth of such a run's time.
-            "environment": environment(plan.root) if self._lease else None,
+            "environment": self._environment if self._lease else None,
             "error": None if error is None else str(error),
             "traceback": self._traceback,
         }
@@ -202,7 +203,7 @@ class Execution:
                 "at": at,
                 "seconds": time.monotonic() - began,
                 "device": work.device,
-                "environment": environment(self.plan.root),
+                "environment": self._environment,
                 "precision": [str(decision) for decision in self.plan.decisions],
                 "inputs": {name: artifact.id for name, artifact in work.inputs.items()},
                 "timings": work.timings,
@@ -248,6 +249,11 @@ class Execution:
                 self.execute(name)
                 mended = True
         return mended
+
+    @cached_property
+    def _environment(self) -> JSON:
+        """Asked for once a run: git and the metadata of packages take longer than some stages."""
+        return environment(self.plan.root)
 
     @property
     def _owner(self) -> str:

@@ -102,9 +102,10 @@ def new_figure(height: float, layout: Literal["constrained"] | None = "constrain
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG; no version and no time inside, so equal figures give equal bytes."""
+    """The figure as PNG; no version and no time inside, so equal figures give equal bytes. It keeps its layout."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    figure.set_layout_engine("none")  # found once, it is not looked for again for the SVG
     return buffer.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,10 +53,15 @@ def _write(config: Export, work: Work) -> list[dict[str, Any]]:
     whole = load_network(*model.tensors("model"), config.model)
     facts = card_facts(config, model, data, evaluation)
     departure = Departure(lambda part: part_of(whole, part), facts, samples_of(data), config.model)
+    paths = {exporter: work.output.directory / exporter.file for exporter in config.formats}
+    with ThreadPoolExecutor(1) as beside:
+        # Keras takes seconds to start: what it need not run is written meanwhile.
+        apart = {e: beside.submit(departure.leaving(e, path)) for e, path in paths.items() if e.runs_apart}
+        verified = {e: departure.leave(e, path) for e, path in paths.items() if not e.runs_apart}
+        verified |= {e: running.result() for e, running in apart.items()}
     files, listed = [], []
-    for exporter in dict.fromkeys(config.formats):
-        path = work.output.directory / exporter.file
-        verification = departure.leave(exporter, path)
+    for exporter, path in paths.items():
+        verification = verified[exporter]
         work.output.claim(path.name)
         files.append(File(path.name, exporter, verification))
         listed.append(

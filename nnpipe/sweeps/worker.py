@@ -151,3 +151,5 @@ def _carry_out(task: JSON, observer: Observer, stopping: Event) -> Answer:
 
 if __name__ == "__main__":
     main()
+    sys.stderr.flush()
+    os._exit(0)  # the parent waits: taking the interpreter apart takes a second once torch is loaded

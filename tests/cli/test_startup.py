@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nnpipe.cli import VERBS, application
+
 HEAVY = {"numpy", "torch", "torchvision", "prefect", "sklearn", "matplotlib", "scipy", "h5py", "zarr"}
 LIGHT = HEAVY | {"pydantic", "ruamel"}
 
@@ -66,3 +68,40 @@ def test_a_reader_that_goes_away_is_no_error_worth_a_message(here):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+ENDING = """
+import atexit, sys, threading, time
+from nnpipe import __main__ as process
+
+class TakenApart:
+    def __del__(self): print("taken apart")
+
+def late():
+    time.sleep(0.2)
+    print("thread")
+
+def verb():
+    process.kept = TakenApart()
+    atexit.register(print, "registered")
+    threading.Thread(target=late).start()
+    print("verb")
+    return 3
+
+process.main = verb
+process.command()
+"""
+
+
+def test_a_process_ends_with_its_status_when_threads_and_callbacks_are_over_and_is_not_taken_apart():
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.split() == ["verb", "thread", "registered"]
+
+
+def test_the_command_line_is_of_one_verb_where_one_is_named_and_of_all_otherwise():
+    def verbs(*words):
+        return [command.callback.__name__ for command in application(words).registered_commands]
+
+    assert verbs("plan", "tiny.yaml") == ["plan"]
+    assert verbs() == verbs("--help") == verbs("plam") == [verb.__name__ for verb, _, _ in VERBS]

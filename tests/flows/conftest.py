@@ -20,7 +20,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.server import SHUTDOWN_SECONDS, prefect_api
+from flows.server import prefect_api
+from flows.server_process import SHUTDOWN_SECONDS
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.plan import make_plan
 from nnpipe.pipeline.runtime import Runtime

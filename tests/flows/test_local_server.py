@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
 from flows import local_server
 from flows.local_server import LocalServer, address, answers, home, using
-from flows.server import ServerAwayError
+from flows.server_process import ServerAwayError
 from nnpipe.errors import Interrupted, UsageError
 from nnpipe.pipeline.event_log import EventLog
 from nnpipe.store.store import Store
@@ -53,7 +53,7 @@ def store(tmp_path: Path) -> Store:
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "server.py"
     path.write_text(SERVER)
-    monkeypatch.setattr("flows.server.__file__", str(path))
+    monkeypatch.setattr("flows.server_process.__file__", str(path))
     monkeypatch.setattr(local_server, "PAUSE", 0.0)
     monkeypatch.setattr(local_server, "SHUTDOWN_SECONDS", 0.0)
     return path

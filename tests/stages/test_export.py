@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from nnpipe.errors import StageError
 from nnpipe.exporters.card import Card
 from nnpipe.exporters.exporter import Context, Exporter
+from nnpipe.exporters.safetensors import Safetensors
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
@@ -27,7 +29,7 @@ from nnpipe.store.artifact import Artifact, Manifest
 from nnpipe.store.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from nnpipe.exporters.exporter import Run
     from nnpipe.store.arrays import ArrayFile
@@ -172,6 +174,25 @@ def test_the_same_network_gives_the_same_content(inputs: dict[str, Artifact], tm
     formats = ("onnx", "torch_export", "safetensors", "weights_h5", "huggingface")
     contents = [run(formats, inputs, tmp_path / name).content() for name in ("first", "second")]
     assert contents[0] == contents[1]
+
+
+def test_what_is_run_by_a_process_of_its_own_runs_while_other_files_are_written(
+    inputs: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Event()
+    write = Safetensors.write
+
+    def outputs(path: Path, batches: Sequence[np.ndarray]) -> None:
+        assert written.wait(30), "it was waited for"
+
+    def then_go_on(self: Safetensors, *given: Any) -> None:
+        write(self, *given)
+        written.set()
+
+    monkeypatch.setattr("nnpipe.exporters.keras_runtime.keras_outputs", outputs)
+    monkeypatch.setattr(Safetensors, "write", then_go_on)
+    entries = listed(run(("keras_h5", "safetensors"), inputs, tmp_path / "export"))
+    assert [(entry["kind"], entry["verified"]) for entry in entries] == [("keras_h5", False), ("safetensors", True)]
 
 
 def test_without_formats_the_list_is_empty_and_there_is_no_card(inputs: dict[str, Artifact], tmp_path: Path) -> None:
