@@ -229,7 +229,7 @@ def assert_near(found: np.ndarray, expected: np.ndarray, exporter: Exporter) -> 
 def one_table_of_operators() -> Iterator[None]:
     """torch makes its table of ONNX's operators anew for each export, which takes longer than the rest of it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ONNXRegistry, "from_torchlib", cache(ONNXRegistry.from_torchlib))
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
         yield
 
 
