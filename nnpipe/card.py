@@ -8,9 +8,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 MOST = 12  # items of a list, or of a mapping, that are shown
 
@@ -48,6 +52,19 @@ def card(
     report: path of a file to link to.
     more: name -> text that is unfolded when asked for.
     """
+    return _template().render(
+        title=title,
+        told=told,
+        facts=facts or {},
+        tables=[table for table in tables if table.rows],
+        image=image and {"url": "data:image/png;base64," + base64.b64encode(image.png).decode(), "alt": image.alt},
+        report=report and {"url": _link(Path(report)), "path": report},
+        more=more or {},
+    )
+
+
+@cache
+def _template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -59,15 +76,7 @@ def card(
     )
     environment.filters["shown"] = shown
     environment.tests["numeric"] = lambda value: isinstance(value, int | float) and not isinstance(value, bool)
-    return environment.get_template("card.html.jinja").render(
-        title=title,
-        told=told,
-        facts=facts or {},
-        tables=[table for table in tables if table.rows],
-        image=image and {"url": "data:image/png;base64," + base64.b64encode(image.png).decode(), "alt": image.alt},
-        report=report and {"url": _link(Path(report)), "path": report},
-        more=more or {},
-    )
+    return environment.get_template("card.html.jinja")
 
 
 def shown(value: Any) -> str:

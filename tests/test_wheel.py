@@ -48,12 +48,14 @@ def test_the_wheel_has_the_flows_the_starters_and_the_templates(installed: Path)
         "nnpipe/stages/comparison.html.jinja",
         "nnpipe/stages/index.html.jinja",
     } <= names
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "nnpipe").rglob("*.py")} <= names
     assert not [name for name in names if name.startswith(("tests", "docs", "artifacts", "specs"))]
 
 
 def test_a_user_of_the_wheel_gets_starters_and_runs_one(installed: Path, tmp_path: Path) -> None:
     assert "digits.yaml" in nnpipe(installed, tmp_path, "init")
-    small = ["--set", "pretrain.epochs=1", "--set", "train.epochs=1", "--engine", "local", "--threads", "1"]
-    out = nnpipe(installed, tmp_path, "run", "specs/digits.yaml", *small)
+    small = ["pretrain.epochs=1", "train.epochs=1", "visualize=[learning_curves, filters]"]
+    words = [word for override in small for word in ("--set", override)]
+    out = nnpipe(installed, tmp_path, "run", "specs/digits.yaml", *words, "--engine", "local", "--threads", "1")
     assert "8 computed" in out
     assert (tmp_path / "artifacts" / "refs" / "digits" / "latest").is_file()

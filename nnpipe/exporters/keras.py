@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nnpipe.exporters.exporter import Context
     from nnpipe.exporters.keras_layers import KerasLayer
     from nnpipe.models.network import Network
-    from nnpipe.store.hdf5 import Group
+    from nnpipe.store.hdf5_tree import Group
 
 WRITTEN_BY = "3.0.0"  # what the file claims to be written by: later versions read it alike
 
@@ -42,7 +42,7 @@ class Keras(KerasExporter):
         from nnpipe.exporters.archive import write_archive
         from nnpipe.exporters.keras_layers import keras_layers
         from nnpipe.exporters.keras_model import model_config
-        from nnpipe.store.hdf5 import tree_bytes
+        from nnpipe.store.hdf5_tree import tree_bytes
 
         layers = keras_layers(network, raw=self.reads_raw)
         metadata = {"keras_version": WRITTEN_BY, "nnpipe": self.text_of(network)}
@@ -57,7 +57,7 @@ class Keras(KerasExporter):
         from nnpipe.exporters.archive import read_member
         from nnpipe.exporters.keras_reading import our_tensors
         from nnpipe.exporters.keras_saved import saved_by_class
-        from nnpipe.store.hdf5 import read_tree
+        from nnpipe.store.hdf5_tree import read_tree
 
         document, config = self.about(path), read_member(path, "config.json")
         tree = read_tree(path, read_member(path, "model.weights.h5"))
@@ -83,7 +83,7 @@ def _named(config: dict[str, Any]) -> dict[str, Any]:
 def _weights(layers: Iterable[KerasLayer]) -> Group:
     """``layers/<class>/vars/<number>``, classes in small letters, those of one class counted in their order."""
     from nnpipe.exporters.keras_saved import group_names
-    from nnpipe.store.hdf5 import Group
+    from nnpipe.store.hdf5_tree import Group
 
     layers = list(layers)
     groups = {}

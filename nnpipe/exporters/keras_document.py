@@ -8,31 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
 from nnpipe.errors import DataError
 from nnpipe.exporters.keras_config import INPUT, Config, input_shape, sequential_layers
-from nnpipe.models.activations import LEAK, ActivationName
+from nnpipe.exporters.keras_layer import Unknown, activation_of, layer_of, only
 from nnpipe.models.architecture import Model
 from nnpipe.models.layers.layer import Shape, ShapeError, shown
 from nnpipe.models.scaling import Scaling
 
 MOST_OUTPUTS = 1_000_000  # each has a name, and a file can claim any number
-# Their leaky_relu has another slope than ours.
-ACTIVATIONS = frozenset(get_args(ActivationName)) - {"leaky_relu"}
-POOLS = {"MaxPooling2D": "max_pool2d", "AveragePooling2D": "avg_pool2d"}
-GLOBAL_POOLS = {"GlobalAveragePooling2D": "global_average_pool2d", "GlobalMaxPooling2D": "global_max_pool2d"}
-DROPOUTS = {"Dropout": "bernoulli", "GaussianDropout": "gaussian"}
-
-
-class _Unknown(Exception):
-    """What a layer is or does that ours do not: ``found``, in words."""
-
-    def __init__(self, found: str) -> None:
-        super().__init__(found)
-        self.found = found
 
 
 def keras_document(config: object, where: str) -> dict[str, Any]:
@@ -55,7 +42,7 @@ def _read_layer(reading: _Reading, layer: Config, where: str) -> None:
     class_name = layer.get("class_name")
     try:
         reading.add(str(class_name), layer["config"])
-    except _Unknown as error:
+    except Unknown as error:
         raise DataError(
             f"{class_name} cannot be read",
             where=where,
@@ -83,22 +70,22 @@ class _Reading:
 
     def __post_init__(self) -> None:
         if len(self.input) > 3:
-            raise _Unknown(f"examples of {shown(self.input)}")
+            raise Unknown(f"examples of {shown(self.input)}")
         self.input_shape = self.shape = _ours(self.input)
 
     def add(self, class_name: str, config: Config) -> None:
         """Read on.
 
         Raises:
-            _Unknown: nothing of ours stands for it.
+            Unknown: nothing of ours stands for it.
         """
         if config.get("data_format", "channels_last") not in ("channels_last", None):
-            raise _Unknown(f"data_format {config['data_format']}")
+            raise Unknown(f"data_format {config['data_format']}")
         match class_name:
             case "Dense":
                 if len(self.shape) != 1:
-                    raise _Unknown("a dense layer that reads images place by place: there is no Flatten before it")
-                self._append(kind="dense", units=config["units"], activation=_activation(config.get("activation")))
+                    raise Unknown("a dense layer that reads images place by place: there is no Flatten before it")
+                self._append(kind="dense", units=config["units"], activation=activation_of(config.get("activation")))
             case "BatchNormalization":
                 self._batch_norm(config)
             case "Flatten":
@@ -111,7 +98,7 @@ class _Reading:
             case "Normalization":
                 self._normalize(config)
             case _:
-                self._append(**_layer(class_name, config))
+                self._append(**layer_of(class_name, config))
 
     def _append(self, **layer: Any) -> None:
         found = Model.model_validate({"layers": [layer]}).layers[0]
@@ -122,7 +109,7 @@ class _Reading:
         axis = config.get("axis", -1)
         axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
         if axis not in (-1, len(self.shape)):
-            raise _Unknown(f"axis {axis}")
+            raise Unknown(f"axis {axis}")
         self._append(kind="batch_norm", momentum=config["momentum"], epsilon=config["epsilon"])
 
     def _reshape(self, target: Sequence[int]) -> None:
@@ -131,36 +118,36 @@ class _Reading:
             sizes[sizes.index(-1)] = there // max(1, math.prod(size for size in sizes if size != -1))
         shape = _ours(sizes)
         if len(sizes) > 3 or math.prod(shape) != there:
-            raise _Unknown(f"shape {shown(tuple(target))} for {there} values")
+            raise Unknown(f"shape {shown(tuple(target))} for {there} values")
         if shape == self.shape:
             return
         if (len(shape) == 3 and shape[0] > 1) or (len(self.shape) == 3 and self.shape[0] > 1 and len(shape) > 1):
-            raise _Unknown("another order of the values: several channels are taken apart or put together")
+            raise Unknown("another order of the values: several channels are taken apart or put together")
         self._append(**({"kind": "flatten"} if len(shape) == 1 else {"kind": "reshape", "shape": shape}))
 
     def _first(self) -> None:
         """Refuse scaling of anything but raw values."""
         if self.layers or self.scaling != Scaling():
-            raise _Unknown("scaling that is not the first layer")
+            raise Unknown("scaling that is not the first layer")
 
     def _normalize(self, config: Config) -> None:
         self._first()
-        _only(config, invert=False)
+        only(config, invert=False)
         mean, variance = config.get("mean"), config.get("variance")
         if isinstance(mean, list) and isinstance(variance, list) and len(mean) == len(variance) == self.shape[0]:
             if len(self.shape) > 1:
-                raise _Unknown("a scale for each value of an image")
+                raise Unknown("a scale for each value of an image")
             self.scaling = Scaling(offset=tuple(mean), scale=tuple(math.sqrt(each) for each in variance))
         elif isinstance(mean, int | float) and isinstance(variance, int | float):
             self.scaling = Scaling(offset=mean, scale=math.sqrt(variance))
         else:
-            raise _Unknown("means and variances that are not told with the layers")
+            raise Unknown("means and variances that are not told with the layers")
 
     def _rescale(self, config: Config) -> None:
         self._first()
         scale, offset = config["scale"], config.get("offset", 0.0)
         if not all(isinstance(number, int | float) for number in (scale, offset)) or scale == 0:
-            raise _Unknown("a scale for each value")
+            raise Unknown("a scale for each value")
         # x * scale + offset, in our words: (x - ours) / (1 / scale).
         self.scaling = Scaling(offset=-offset / scale + 0.0, scale=1 / scale)
 
@@ -198,69 +185,3 @@ def _classes(model: Model, outputs: int) -> int:
 def _ours(shape: Sequence[int]) -> Shape:
     """(rows, columns, channels) as (channels, rows, columns); (rows, columns) as an image of one channel."""
     return (shape[2], shape[0], shape[1]) if len(shape) == 3 else (1, *shape) if len(shape) == 2 else tuple(shape)
-
-
-def _layer(class_name: str, config: Config) -> dict[str, Any]:
-    """What a layer is that is the same wherever it stands."""
-    match class_name:
-        case "Conv2D":
-            return _convolution(config)
-        case "MaxPooling2D" | "AveragePooling2D":
-            _only(config, padding="valid")
-            size = config["pool_size"]
-            return {"kind": POOLS[class_name], "size": size, "stride": config.get("strides") or size}
-        case "GlobalAveragePooling2D" | "GlobalMaxPooling2D":
-            _only(config, keepdims=False)
-            return {"kind": GLOBAL_POOLS[class_name]}
-        case "Dropout" | "GaussianDropout":
-            _only(config, noise_shape=None)
-            return {"kind": "dropout", "rate": config["rate"], "noise": DROPOUTS[class_name]}
-    return {"kind": "activation", "activation": _activation_layer(class_name, config)}
-
-
-def _convolution(config: Config) -> dict[str, Any]:
-    return {
-        "kind": "conv2d",
-        "filters": config["filters"],
-        "kernel": config["kernel_size"],
-        "stride": config.get("strides", 1),
-        "padding": config.get("padding", "valid"),
-        "dilation": config.get("dilation_rate", 1),
-        "groups": config.get("groups", 1),
-        "activation": _activation(config.get("activation")),
-    }
-
-
-def _activation(name: object) -> str:
-    name = "linear" if name is None else name
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise _Unknown(f"activation {name}")
-    return name
-
-
-def _activation_layer(class_name: str, config: Config) -> str:
-    match class_name:
-        case "Activation":
-            return _activation(config.get("activation"))
-        case "ReLU":
-            _only(config, max_value=None, negative_slope=0, threshold=0)
-            return "relu"
-        case "LeakyReLU":
-            slope = config.get("negative_slope", config.get("alpha"))
-            if not isinstance(slope, int | float) or not math.isclose(slope, LEAK, rel_tol=1e-6):
-                raise _Unknown(f"a slope of {slope}, not {LEAK}")
-            return "leaky_relu"
-        case "ELU":
-            _only(config, alpha=1)
-            return "elu"
-        case "Softmax":
-            _only(config, axis=-1)
-            return "softmax"
-    raise _Unknown("a layer that nnpipe does not have")
-
-
-def _only(config: Config, **options: object) -> None:
-    """Refuse options that ours do not have another value of."""
-    for name, value in options.items():
-        if config.get(name, value) != value:
-            raise _Unknown(f"{name} {config[name]}")

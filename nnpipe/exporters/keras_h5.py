@@ -38,7 +38,7 @@ class KerasH5(KerasExporter):
 
         from nnpipe.exporters.keras_layers import keras_layers
         from nnpipe.exporters.keras_model import model_config
-        from nnpipe.store.hdf5 import Group, write_tree
+        from nnpipe.store.hdf5_tree import Group, write_tree
 
         layers = keras_layers(network, raw=self.reads_raw)
         saved = {
@@ -53,19 +53,19 @@ class KerasH5(KerasExporter):
     def read(self, path: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
         from nnpipe.exporters.keras_reading import our_tensors
         from nnpipe.exporters.keras_saved import saved_by_name
-        from nnpipe.store.hdf5 import read_text, read_tree
+        from nnpipe.store.hdf5_tree import read_text, read_tree
 
         document = self.about(path)
         saved = saved_by_name(read_tree(path), read_text(path, "model_config"), path)
         return our_tensors(document, saved, path), document
 
     def recognises(self, path: Path) -> bool:
-        from nnpipe.store.hdf5 import attribute_names
+        from nnpipe.store.hdf5_tree import attribute_names
 
         return path.suffix == ".h5" and "model_config" in attribute_names(path)
 
     def about(self, path: Path) -> Mapping[str, Any]:
         from nnpipe.exporters.keras_reading import told_document
-        from nnpipe.store.hdf5 import read_text
+        from nnpipe.store.hdf5_tree import read_text
 
         return told_document(read_text(path, "nnpipe"), read_text(path, "model_config"), path)

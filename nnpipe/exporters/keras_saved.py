@@ -13,7 +13,7 @@ import numpy as np
 from nnpipe.errors import DataError
 from nnpipe.exporters.keras_config import INPUT, Config, described_layers
 from nnpipe.exporters.keras_reading import Saved, read_config
-from nnpipe.store.hdf5 import Group
+from nnpipe.store.hdf5_tree import Group
 
 
 def saved_by_name(root: Group, config: object, path: Path) -> list[Saved]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from nnpipe.exporters.exporter import Context
     from nnpipe.models.network import Network
-    from nnpipe.store.hdf5 import Group
+    from nnpipe.store.hdf5_tree import Group
 
 
 class WeightsH5(WeightsExporter):
@@ -25,29 +25,29 @@ class WeightsH5(WeightsExporter):
     loading: ClassVar[str] = 'h5py.File("weights.h5")'
 
     def write(self, network: Network, path: Path, context: Context) -> None:
-        from nnpipe.store.hdf5 import Group, write_tree
+        from nnpipe.store.hdf5_tree import Group, write_tree
 
         write_tree(path, Group({"nnpipe": document(network)}, groups=_nested(weights(network)).groups))
 
     def read(self, path: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
-        from nnpipe.store.hdf5 import read_tree
+        from nnpipe.store.hdf5_tree import read_tree
 
         return _flat(read_tree(path)), self.about(path)
 
     def recognises(self, path: Path) -> bool:
-        from nnpipe.store.hdf5 import attribute_names
+        from nnpipe.store.hdf5_tree import attribute_names
 
         return path.suffix == ".h5" and "model_config" not in attribute_names(path)
 
     def about(self, path: Path) -> Mapping[str, Any]:
-        from nnpipe.store.hdf5 import read_text
+        from nnpipe.store.hdf5_tree import read_text
 
         return read_document(read_text(path, "nnpipe"), path)
 
 
 def _nested(tensors: Mapping[str, np.ndarray]) -> Group:
     """A tree of groups of tensors whose names are paths with dots."""
-    from nnpipe.store.hdf5 import Group
+    from nnpipe.store.hdf5_tree import Group
 
     arrays: dict[str, np.ndarray] = {}
     below: dict[str, dict[str, np.ndarray]] = {}

@@ -33,6 +33,8 @@ MODULE, ORDER = "(module)", "(order)"  # the statements of a module that define 
 # What moves bytes and words but computes nothing; a change of the store's formats has version numbers of its own.
 CARRIERS = ("nnpipe.errors", "nnpipe.spec", "nnpipe.store", "nnpipe.stages.work", "nnpipe.training.watch")
 
+_parsed: dict[str, JSON] = {}  # what this process learnt of modules: a store that is new remembers nothing yet
+
 
 def fingerprint(stage: Stage, memo: Memo) -> dict[str, dict[str, str]]:
     """Module -> definition -> digest of its syntax, for every module that can change the result of ``stage``.
@@ -92,8 +94,10 @@ def _remembered(
     key = f"{key}:{hashlib.sha256(data).hexdigest()}"
     known = memo.get(key)
     if known is None:
-        tree = parse(file, data)
-        known = [definitions(tree), sorted(set(imports(tree)))]
+        known = _parsed.get(key)
+        if known is None:
+            tree = parse(file, data)
+            known = _parsed[key] = [definitions(tree), sorted(set(imports(tree)))]
         memo.put(key, known)
     return known[0], known[1]
 

@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -102,10 +103,11 @@ def new_figure(height: float, layout: Literal["constrained"] | None = "constrain
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG; no version and no time inside, so equal figures give equal bytes. It keeps its layout."""
+    """The figure as PNG; no version and no time inside, so equal figures give equal bytes."""
+    from PIL import Image
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
-    figure.set_layout_engine("none")  # found once, it is not looked for again for the SVG
+    Image.fromarray(_pixels(figure)).save(buffer, "PNG", dpi=(DPI, DPI))
     return buffer.getvalue()
 
 
@@ -124,6 +126,7 @@ def _pixels(figure: Figure) -> np.ndarray:
     """The figure as colours (height, width, 3), straight from its canvas: no file is compressed and read again."""
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
+    figure.set_layout_engine("none")  # it is laid out, which takes as long as drawing: its SVG is to look the same
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
@@ -133,8 +136,10 @@ def svg(figure: Figure, salt: str) -> bytes:
     salt: makes the names inside differ from those of another figure on the same page.
     """
     buffer = io.BytesIO()
+    canvas: Any = FigureCanvasSVG(figure)
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
+    figure.set_dpi(DPI)  # the canvas makes it 72
     text = buffer.getvalue().decode()
     return _TOLD.sub(lambda found: f"<g><title>{found[2]}</title>", text).encode()
 

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from nnpipe.exporters import every_exporter, find_exporter
 from nnpipe.exporters.exporter import Context, Exporter
@@ -220,6 +223,14 @@ def assert_near(found: np.ndarray, expected: np.ndarray, exporter: Exporter) -> 
     else:
         assert found.shape == expected.shape
         assert np.abs(found - expected).mean() < 0.02
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_table_of_operators() -> Iterator[None]:
+    """torch makes its table of ONNX's operators anew for each export, which takes longer than the rest of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from nnpipe.models.layers.layer import Layer, Shape
 from nnpipe.models.network import Network, save_document
 from nnpipe.models.scaling import Scaling
 from nnpipe.prediction.model import open_model
-from nnpipe.store.hdf5 import Group, write_tree
+from nnpipe.store.hdf5_tree import Group, write_tree
 
 from .conftest import RAW_NETWORKS, answer, build_raw
 

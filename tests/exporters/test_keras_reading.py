@@ -15,7 +15,7 @@ import pytest
 from nnpipe.errors import DataError
 from nnpipe.exporters.keras_document import keras_document
 from nnpipe.prediction.model import open_model
-from nnpipe.store.hdf5 import Group, write_tree
+from nnpipe.store.hdf5_tree import Group, write_tree
 
 
 def sequential(*layers: tuple[str, dict[str, Any]], shape: tuple[int, ...] = (8, 8, 3)) -> dict[str, Any]:

@@ -40,14 +40,21 @@ ON_TOP = (
 )
 
 
-@pytest.fixture
-def folder(filled: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def written(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the miniature's network as ``export`` writes it, in every format that can be read back."""
+    folder = tmp_path_factory.mktemp("written")
     network = load_network(*run(Store(filled)).artifact("finetune").tensors("model"))
     for kind in ("safetensors", "weights_h5", "keras_h5", "keras", "huggingface", "onnx"):
         exporter = find_exporter(kind)
-        exporter.write(network, tmp_path / exporter.filename, Context())
-    return tmp_path
+        exporter.write(network, folder / exporter.filename, Context())
+    return folder
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A copy of ``written`` to change."""
+    return Path(shutil.copytree(written, tmp_path, dirs_exist_ok=True))
 
 
 def imported(folder: Path, *overrides: str) -> Spec:

@@ -53,7 +53,8 @@ def test_probes_stand_in_the_report_and_change_nothing_of_the_network(probed: tu
     accuracy = first.artifact("probe/2").summary["linear_accuracy"]
     assert f"{accuracy:.2%}" in report
     assert "the same 200 labelled training examples" in report
-    again = computed(run(store, "probe={examples: 100}", "visualize=null"))
+    run(store, PROBED[0], "visualize=[probes]")
+    again = computed(run(store, "probe={examples: 100}", "visualize=[probes]"))
     assert again == ["probe/0", "probe/1", "probe/2", "visualize", "report"]
 
 

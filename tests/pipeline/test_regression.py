@@ -110,12 +110,14 @@ def test_a_second_run_computes_nothing_and_another_loss_only_what_follows_traini
     store, _ = done
     assert computed(run(store)) == []
     after = ["finetune", "evaluate", "visualize", "export", "report"]
-    assert computed(run(store, "train.loss=mean_absolute_error")) == after
+    shown = ("visualize=[learning_curves]", "export=[safetensors]")
+    run(store, *shown)
+    assert computed(run(store, "train.loss=mean_absolute_error", *shown)) == after
 
 
 def test_without_scaling_the_network_gives_the_data_s_own_numbers(done: tuple[Store, Run]) -> None:
     store, _ = done
-    plain = run(store, "data.target_scaling=none", "train.epochs=1")
+    plain = run(store, "data.target_scaling=none", "train.epochs=1", "visualize=[]", "export=[]")
     document = plain.artifact("finetune").tensors("model")[1]
     assert document["target_scaling"] == {"offset": 0.0, "scale": 1.0, "range": None}
 
@@ -125,7 +127,8 @@ def test_two_numbers_of_a_users_own_are_learnt_together(tmp_path: Path) -> None:
     y = np.stack([x[:, 0] + x[:, 1], 100 * x[:, 2]], 1)
     np.savez(tmp_path / "my.npz", X=x, y=y)
     source = "data.source={kind: arrays, path: my.npz, images: X, labels: y, target_names: [sum, hundredfold]}"
-    found = run(Store(tmp_path / "artifacts"), source, "model.layers.1.units=2", "export=[]", root=tmp_path)
+    shown = ("visualize=[]", "export=[]")
+    found = run(Store(tmp_path / "artifacts"), source, "model.layers.1.units=2", *shown, root=tmp_path)
     assert found.metrics["test_r2"] > 0.9
     rows = found.artifact("evaluate").json("evaluation")["per_target"]
     assert [row["name"] for row in rows] == ["sum", "hundredfold"]

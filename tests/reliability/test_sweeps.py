@@ -53,10 +53,11 @@ def test_an_ingestion_killed_at_random_moments_ends_with_the_same_bits(folder: s
     assert ", 0 failures" in sweep("kill_sweep", "--spec", "reading", *options)
 
 
-@pytest.mark.parametrize("kind", ["EIO", "ENOSPC", "kill", "power"])
-def test_a_fault_in_any_write_leaves_a_sound_store(kind: str, folder: str) -> None:
-    told = sweep("fault_sweep", "--kinds", kind, "--first", "3", "--stride", "23", "--where", folder)
-    assert f"{kind}: " in told
+def test_a_fault_of_any_kind_in_any_write_leaves_a_sound_store(folder: str) -> None:
+    kinds = ("EIO", "ENOSPC", "kill", "power")
+    told = sweep("fault_sweep", "--kinds", *kinds, "--first", "3", "--stride", "23", "--where", folder)
+    for kind in kinds:
+        assert f"{kind}: " in told
 
 
 def test_a_file_that_nobody_flushed_would_be_noticed(folder: str) -> None:

@@ -11,11 +11,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nnpipe.pipeline.execute import Execution
+from nnpipe.pipeline.fingerprint import fingerprint
+from nnpipe.pipeline.graph import stages_of
 from nnpipe.pipeline.local import run_local
 from nnpipe.pipeline.plan import make_plan
 from nnpipe.pipeline.runtime import Runtime
 from nnpipe.pipeline.spec import check_spec
 from nnpipe.spec.document import Document
+from nnpipe.store.memo import Memo
 from nnpipe.store.store import Store
 
 RBM = """\
@@ -46,11 +49,11 @@ train: {optimizer: {kind: conjugate_gradient}, epochs: 8, batch_size: 100}
 visualize: [learning_curves]
 export: [safetensors]
 """
-# A million points take half a second or more to read, so that kills fall into it.
+# A million points take half a second or more to read, so that kills fall into it; few are measured, which takes little.
 READING = """\
 version: 1
 name: reading
-data: {source: {kind: two_classes, samples: 1000000}, format: FORMAT, validation: 0.1}
+data: {source: {kind: two_classes, samples: 1000000}, format: FORMAT, validation: 0.1, test: 1000}
 model:
   layers:
     - {kind: dense, units: 1, activation: sigmoid}
@@ -80,10 +83,13 @@ STAGES = ("ingest", "pretrain", "finetune", "evaluate", "visualize", "export", "
 
 
 def load() -> None:
-    """Import what stages import, so that children do not have to; nothing is computed, no thread is started."""
+    """Import and parse what stages do, so that children do not have to; nothing is computed, no thread is started."""
     for name in (*USED, *(f"nnpipe.stages.{stage}" for stage in STAGES)):
         importlib.import_module(name)
     importlib.import_module("torch").set_num_threads(1)
+    for name, text in SPECS.items():
+        for stage in stages_of(check_spec(Document.parse(text, f"{name}.yaml"), (), Path())):
+            fingerprint(stage, Memo(Path("none")))
 
 
 def run(root: Path, specs: Iterable[str] = DEFAULT) -> dict[str, str]:
