@@ -36,6 +36,7 @@ from ruamel.yaml import YAML
 
 from nnpipe.store.store import Store
 
+from .schedules import descendants, kill
 from .soundness import problems
 
 ROOT = Path(__file__).parents[3]
@@ -137,9 +138,12 @@ class Service:
             )  # fmt: skip
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """A signal for all its processes, and its end: what an engine does to a container."""
+        """A signal for it, and its end; with SIGKILL that of all its processes: what an engine does to a container."""
+        family = list(descendants(self.process.pid)) if number == signal.SIGKILL else []
         if self.process.poll() is None:
             os.killpg(self.process.pid, number)
+        for process in family:
+            kill(process)
         try:
             self.process.wait(60)
         finally:
@@ -357,7 +361,7 @@ def wait(wanted: Callable[[], object], what: str, seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not wanted():
         assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.3)
+        time.sleep(1)
 
 
 def say(text: str) -> None:

@@ -88,10 +88,11 @@ def nnpipe(folder: Path, *words: str) -> str:
 
 
 class Schedule:
-    """``nnpipe schedule`` in a process, and the events that it told."""
+    """``nnpipe schedule`` in a process, and the events that it told. server: of the user's own, a URL."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, server: str | None = None) -> None:
         self.folder, self._words = folder, words
+        self._environment = environment() | ({"PREFECT_API_URL": server} if server else {})
         self.events: list[dict[str, Any]] = []
         self.strange: list[str] = []  # lines that are no events
         self.process = self._start()
@@ -99,7 +100,7 @@ class Schedule:
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "nnpipe", "schedule", *self._words, "--log-format", "json"]
         process = subprocess.Popen(
-            command, cwd=self.folder, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+            command, cwd=self.folder, env=self._environment, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         Thread(target=self._read, args=(process,), daemon=True).start()
         return process
@@ -161,9 +162,9 @@ class Schedule:
 
 
 @contextmanager
-def scheduled(folder: Path, *words: str) -> Iterator[Schedule]:
+def scheduled(folder: Path, *words: str, server: str | None = None) -> Iterator[Schedule]:
     """A schedule that is served in ``folder``; none of its processes is left."""
-    schedule = Schedule(folder, *words)
+    schedule = Schedule(folder, *words, server=server)
     try:
         yield schedule
     finally:
