@@ -22,7 +22,7 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 from flows.server_process import SHUTDOWN_SECONDS, STARTUP_SECONDS, ServerAwayError, spawn, stop
-from nnpipe.errors import Interrupted, UsageError
+from nnpipe.errors import Interrupted, NnpipeError, UsageError
 from nnpipe.store.durable import make_directory, write_file
 
 if TYPE_CHECKING:
@@ -156,6 +156,56 @@ class LocalServer:
         told = f"for the {DEATHS}th time: it is not started again" if often else "and is started again"
         self._log.write("server", f"Prefect's server died (status {status}) {told}", level="error")
         return often
+
+
+@contextmanager
+def started(server: LocalServer, stopping: Event) -> Iterator[LocalServer]:
+    """Within it a server answers."""
+    try:
+        server.start(stopping)
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def succeeding(store: Store, log: EventLog) -> Iterator[Event]:
+    """Within it the server that another process keeps does not end with that one: it is started again here.
+
+    Yields an event that is set when the server is lost: it died too often here, or could not be started.
+    """
+    lost, ending = Event(), Event()
+
+    def succeed() -> None:
+        while not ending.wait(0.5):
+            if not store.busy(LOCK):
+                with store.claim(LOCK, f"process {os.getpid()}") as other:
+                    if other is None:
+                        keep()
+                        return
+
+    def keep() -> None:
+        log.write("server", "whoever kept Prefect's server ended: it is started again here", level="warning")
+        try:
+            # At the same port, as this process and the runs that it began know no other.
+            server = LocalServer(store, log, port=int((home(store) / "port").read_text()))
+            with started(server, ending):
+                while not ending.wait(0.5) and not server.lost.is_set():
+                    ...
+        except Interrupted:
+            return
+        except NnpipeError as error:
+            log.write("error", str(error), level="error")
+        if not ending.is_set():
+            lost.set()
+
+    successor = Thread(target=succeed, name="succeeds who keeps Prefect's server", daemon=True)
+    successor.start()
+    try:
+        yield lost
+    finally:
+        ending.set()
+        successor.join()
 
 
 def answers(url: str) -> bool:

@@ -14,7 +14,7 @@ from uuid import UUID
 from prefect.settings import PREFECT_API_URL
 
 from flows.deployment import describe, register
-from flows.local_server import LOCK, LocalServer, address, answers, home, using
+from flows.local_server import LOCK, LocalServer, address, answers, home, started, succeeding, using
 from flows.metrics import Metrics, answering
 from flows.server import check_server
 from flows.server_process import STARTUP_SECONDS, ServerAwayError
@@ -59,19 +59,19 @@ def serve(made: RunnerDeployment, spec: str, store: Store, log: EventLog, option
     stopping = Event()
     os.environ[LOG_FORMAT] = log.format  # of the processes of runs
     host, port = options.metrics
-    with quiet_terminal(), stopped_by_signals(stopping), _server(store, log, options.port, stopping) as server:
+    with quiet_terminal(), stopped_by_signals(stopping), _server(store, log, options.port, stopping) as lost:
         deployment = _registered(made, log)
         metrics = Metrics(spec, store)
         with answering(metrics, port, host) as where:
             if where:
                 log.write("metrics", f"numbers at {where}/metrics, health at {where}/health", url=where)
-            look = OFTEN if server else SELDOM
+            look = OFTEN if lost else SELDOM
             serving = Serving(deployment, spec, store, log, metrics, look=look, keep_runs=options.keep_runs)
-            serving.serve(stopping, server.lost if server else None)
+            serving.serve(stopping, lost)
     if stopping.is_set():
         raise Interrupted("interrupted")
-    if server and server.lost.is_set():
-        raise NnpipeError("Prefect's server died too often", where=str(home(store) / "server.log"))
+    if lost and lost.is_set():
+        raise NnpipeError("Prefect's server is lost", where=str(home(store) / "server.log"))
 
 
 def hand_over(made: RunnerDeployment, log: EventLog) -> None:
@@ -111,13 +111,13 @@ def _asked(store: Store, log: EventLog) -> Iterator[bool]:
             with using(_joined(store, Event())):
                 yield True
         else:
-            with _started(LocalServer(store, log, lasting=False), Event()) as server, using(server.url, store):
+            with started(LocalServer(store, log, lasting=False), Event()) as server, using(server.url, store):
                 yield True
 
 
 @contextmanager
-def _server(store: Store, log: EventLog, port: int, stopping: Event) -> Iterator[LocalServer | None]:
-    """Within it Prefect answers; yields the server, if it was started here."""
+def _server(store: Store, log: EventLog, port: int, stopping: Event) -> Iterator[Event | None]:
+    """Within it Prefect answers; yields an event that is set when the server is lost, None for a user's own server."""
     if PREFECT_API_URL.value():
         check_server()
         log.write("server", f"Prefect's server is {PREFECT_API_URL.value()}", url=PREFECT_API_URL.value())
@@ -127,13 +127,13 @@ def _server(store: Store, log: EventLog, port: int, stopping: Event) -> Iterator
         if other:
             url = _joined(store, stopping)
             log.write("server", f"Prefect's server is {url}, which {other} keeps", url=url)
-            with using(url, store):
-                yield None
+            with using(url, store), succeeding(store, log) as lost:
+                yield lost
             return
         log.write("server", f"Prefect's server is being started, with its database in {home(store)}")
-        with _started(LocalServer(store, log, port=port), stopping) as server, using(server.url, store):
+        with started(LocalServer(store, log, port=port), stopping) as server, using(server.url, store):
             log.write("server", f"Prefect's server is started: its UI is at {server.ui}", url=server.ui)
-            yield server
+            yield server.lost
 
 
 def _joined(store: Store, stopping: Event) -> str:
@@ -144,15 +144,6 @@ def _joined(store: Store, stopping: Event) -> str:
         if url and answers(url):
             return url
     raise ServerAwayError("the Prefect server that another process keeps does not answer", where=str(home(store)))
-
-
-@contextmanager
-def _started(server: LocalServer, stopping: Event) -> Iterator[LocalServer]:
-    try:
-        server.start(stopping)
-        yield server
-    finally:
-        server.stop()
 
 
 def _registered(made: RunnerDeployment, log: EventLog) -> UUID:

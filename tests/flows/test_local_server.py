@@ -16,7 +16,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
 from flows import local_server
-from flows.local_server import LocalServer, address, answers, home, using
+from flows.local_server import LOCK, LocalServer, address, answers, home, succeeding, using
 from flows.server_process import ServerAwayError
 from nnpipe.errors import Interrupted, UsageError
 from nnpipe.pipeline.event_log import EventLog
@@ -145,6 +145,35 @@ def test_its_port_is_remembered_and_another_is_taken_only_if_it_must_be(
         assert started() != first
         with pytest.raises(UsageError, match="cannot listen there"):
             started(port)
+
+
+def test_one_that_ends_with_whoever_kept_it_is_started_by_another_that_uses_it(
+    store: Store, script: Path, said: StringIO
+) -> None:
+    first = LocalServer(store, EventLog(StringIO()))
+    first.start(Event())
+    with succeeding(Store(store.root), EventLog(said)) as lost:
+        with store.claim(LOCK, "process 1"):
+            time.sleep(1.0)
+            assert said.getvalue() == ""
+            first.stop()
+        until(lambda: answers(first.url))
+        assert store.busy(LOCK)
+        assert not lost.is_set()
+    assert not answers(first.url)
+    assert not store.busy(LOCK)
+    assert said.getvalue().count("it is started again here") == 1
+
+
+def test_one_that_cannot_be_started_again_is_lost(store: Store, script: Path, said: StringIO) -> None:
+    first = LocalServer(store, EventLog(said))
+    first.start(Event())
+    script.write_text("raise SystemExit('the database is upside down')")
+    with store.claim(LOCK, "process 1"):
+        first.stop()
+    with succeeding(store, EventLog(said)) as lost:
+        assert lost.wait(30)
+    assert "the database is upside down" in said.getvalue()
 
 
 def test_within_using_it_this_process_and_its_children_know_where_it_is(store: Store) -> None:

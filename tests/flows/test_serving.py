@@ -27,6 +27,8 @@ from nnpipe.pipeline.event_log import EventLog
 from nnpipe.pipeline.run import Run
 from nnpipe.store.store import Store
 
+from ..reliability.sweeps.schedules import make_folder, send_bad, send_good, trained
+
 
 class Process:
     """A process of a run, as Serving sees it."""
@@ -317,3 +319,26 @@ def test_a_run_of_a_deployment_is_left_out_where_another_is_under_way_in_the_sam
     assert run.state is not None
     assert run.state.message == "left out: run of yesterday, process 1 is under way"
     assert list(schedule.store.runs.newest_first()) == []
+
+
+def test_a_folder_that_gets_images_twice_in_ten_runs_is_learnt_twice_more_and_the_better_network_promoted(
+    tmp_path: Path, client: SyncPrefectClient
+) -> None:
+    """With a server and processes of its own, some of which are killed: reliability/sweeps/schedule_kills.py."""
+    make_folder(tmp_path, epochs=20)
+    spec = tmp_path / "shades.yaml"
+    spec.write_text(spec.read_text().replace("optimizer: adam", "optimizer: {kind: adam, learning_rate: 0.02}"))
+    schedule, sent = Schedule(spec, tmp_path, client), {3: send_good, 7: send_bad}
+    made = deployment(spec, name=schedule.name, store=schedule.store.root, until="evaluate")
+    schedule.id, _ = register(made)
+    for number in range(10):
+        sent.get(number, lambda _: None)(tmp_path)
+        assert carried_out(schedule).state_name == "Completed"
+
+    records = list(schedule.store.runs.newest_first())[::-1]
+    assert [number for number, record in enumerate(records) if trained([record])] == [0, 3, 7]
+    first, better, worse = trained(records)
+    assert [number for number, record in enumerate(records) if record["promotion"]["promoted"]] == [0, 3]
+    assert [record["promotion"]["champion"] for record in records] == [first] * 3 + [better] * 7
+    assert "the champion's 1.0000: worse by" in records[7]["promotion"]["reasons"][0]
+    assert (schedule.store.refs["shades/champion"], schedule.store.refs["shades/latest"]) == (better, worse)

@@ -8,12 +8,13 @@ from nnpipe.store.store import Store
 
 
 def store_with(tmp_path: Path, *runs: tuple[str, str]) -> Store:
-    """A store with a record for each (spec, artifact), in this order."""
+    """A store with a record for each (spec, artifact), in this order; of one with a * something was measured."""
     store = Store(tmp_path / "store")
     store.prepare()
     for number, (spec, artifact) in enumerate(runs):
-        stages = [{"name": "finetune", "artifact": artifact}]
-        store.runs.put({"run": f"20260101-{number:06}-{spec}-0", "spec": spec, "stages": stages})
+        stages = [{"name": "finetune", "artifact": artifact.strip("*")}]
+        metrics = {"test_accuracy": 0.5} if "*" in artifact else {}
+        store.runs.put({"run": f"20260101-{number:06}-{spec}-0", "spec": spec, "stages": stages, "metrics": metrics})
     return store
 
 
@@ -33,6 +34,15 @@ def test_the_record_of_what_a_ref_names_stays(tmp_path: Path) -> None:
     store.refs["a/champion"] = "1"
     assert forget_runs(store, 1, "a") == 1
     assert names(store) == ["000002-a-0", "000000-a-0"]
+
+
+def test_of_many_runs_that_came_to_what_a_ref_names_the_first_stays_the_last_and_the_last_that_measured(
+    tmp_path: Path,
+) -> None:
+    store = store_with(tmp_path, *[("a", "1")] * 3, ("a", "1*"), ("a", "1*"), *[("a", "1")] * 3, ("a", "2"))
+    store.refs["a/champion"] = "1"
+    assert forget_runs(store, 1, "a") == 5
+    assert names(store) == ["000008-a-0", "000007-a-0", "000004-a-0", "000000-a-0"]
 
 
 def test_gc_removes_records_only_if_it_is_told_to(tmp_path: Path) -> None:

@@ -1,208 +1,173 @@
-"""A schedule whose server and whose processes are killed in the middle of a training: nothing may be lost.
+"""A schedule left alone: it learns what is new, promotes what is better, and survives SIGKILL in the middle of both.
 
-A folder of images gets new ones twice while ``nnpipe schedule`` looks at it every few seconds. The first training is
-left in peace; in the second, Prefect's server gets SIGKILL; in the third, the process that serves and the run's own get
-it, and the schedule is started again. In the end ten runs must be done, three of which trained, each on its state of
-the folder, and Prefect must have no run that is under way.
+A folder of images gets new ones twice while ``nnpipe schedule`` looks at it every few seconds. The first run trains the
+first network, which is champion. The new images are good ones first: a second network is trained, which must be
+promoted, and meanwhile Prefect's server gets SIGKILL. Then mislabelled ones: a third network is trained, which must be
+refused with a reason, and meanwhile the process that serves and the run's own get SIGKILL; the schedule is started
+again. Everything else must be reused. In the end nothing may be missing and nothing may be there twice: see ``check``.
+
+    python -m tests.reliability.sweeps.schedule_kills --where /dev/shm
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections import Counter
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
-from threading import Thread
+from statistics import median
 from typing import Any
 
-import numpy as np
-from PIL import Image
+from nnpipe.store.store import Store
 
-SPEC = """\
-version: 1
-name: shades
-data: {{source: {{kind: image_folder, path: images}}, test: 0.25}}
-model:
-  layers:
-    - {{kind: dense, units: 4, activation: sigmoid}}
-    - {{kind: dense, units: 2, activation: softmax}}
-train: {{loss: cross_entropy, optimizer: adam, epochs: {epochs}, batch_size: 16}}
-visualize: []
-"""
+from .schedules import Schedule, flow_runs, make_folder, nnpipe, records, scheduled, send_bad, send_good, trained
+from .soundness import problems
+
+EVERY = 3  # seconds
 
 
-def add_image(folder: Path, name: str, number: int) -> None:
-    """Put an image into ``folder``, whole: written beside, then renamed. ``name``: dark or light."""
-    (folder / name).mkdir(parents=True, exist_ok=True)
-    brightness = np.random.default_rng(number).normal(60 if name == "dark" else 190, 40, (8, 8))
-    beside = folder / name / f".{number}.png"
-    Image.fromarray(np.clip(brightness, 0, 255).astype(np.uint8)).save(beside)
-    beside.rename(beside.with_name(f"{number}.png"))
-
-
-def make_folder(folder: Path, epochs: int) -> None:
-    """A folder with forty images of each class, and a spec that learns them."""
-    for number in range(40):
-        add_image(folder / "images", "dark", number)
-        add_image(folder / "images", "light", number)
-    (folder / "shades.yaml").write_text(SPEC.format(epochs=epochs))
-
-
-class Schedule:
-    """``nnpipe schedule`` in a process, and the events that it told."""
-
-    def __init__(self, folder: Path, every: str, *options: str) -> None:
-        self.folder, self._options = folder, ("--every", every, *options)
-        self.events: list[dict[str, Any]] = []
-        self.strange: list[str] = []  # lines that are no events
-        self.process = self._start()
-
-    def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "nnpipe", "schedule", "shades.yaml", *self._options, "--log-format", "json"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        process = subprocess.Popen(
-            command, cwd=self.folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        Thread(target=self._read, args=(process,), daemon=True).start()
-        return process
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stderr is not None
-        with process.stderr as lines:
-            for line in lines:
-                try:
-                    self.events.append(json.loads(line))
-                except ValueError:
-                    self.strange.append(line)
-
-    def again(self) -> None:
-        """Start it again."""
-        self.process = self._start()
-
-    def told(self, event: str, **facts: object) -> list[dict[str, Any]]:
-        """Events of a kind with these facts."""
-        return [each for each in self.events if {"event": event, **facts}.items() <= each.items()]
-
-    def wait(self, wanted: Callable[[], object], what: str, seconds: float = 240) -> None:
-        """Wait until something is so."""
-        deadline = time.monotonic() + seconds
-        while not wanted():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"waited for {what}; status {self.process.poll()}: {self.events} {self.strange}")
-            time.sleep(0.05)
-
-    def records(self) -> list[dict[str, Any]]:
-        """The runs in the store, in order."""
-        return [json.loads(path.read_text()) for path in sorted((self.folder / "artifacts" / "runs").glob("*.json"))]
-
-    def done(self) -> list[dict[str, Any]]:
-        """Those that came to their end."""
-        return [record for record in self.records() if record["status"] == "done"]
-
-    def stop(self) -> int:
-        """Ctrl-C; the exit status."""
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
-
-
-@contextmanager
-def scheduled(folder: Path, every: str, *options: str) -> Iterator[Schedule]:
-    """A schedule of the spec in ``folder``; none of its processes is left."""
-    schedule = Schedule(folder, every, *options)
-    try:
-        yield schedule
-    finally:
-        if schedule.process.poll() is None:
-            schedule.stop()
-
-
-def descendants(process: int) -> dict[int, str]:
-    """The processes that came of one, by number, with their command lines (Linux)."""
-    found: dict[int, str] = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if parent == process:
-            found |= {int(path.name): command, **descendants(int(path.name))}
-    return found
-
-
-def trained(records: list[dict[str, Any]]) -> list[str]:
-    """The networks that runs trained, rather than found."""
-    made = [stage for record in records for stage in record["stages"] if stage["name"] == "finetune"]
-    return [stage["artifact"] for stage in made if stage["status"] != "reused"]
-
-
-def main(folder: Path, every: str, epochs: int) -> None:
-    """Ten runs, two kills; says what came out, or fails."""
+def main(folder: Path, epochs: int, runs: int) -> None:
+    """So many runs, two kills; says what came out, or fails."""
     began = time.monotonic()
     make_folder(folder, epochs)
-    with scheduled(folder, every) as schedule:
+    with scheduled(folder, "shades.yaml", "--every", f"{EVERY}s") as schedule:
         schedule.wait(lambda: len(schedule.done()) >= 3, "three runs")
-        assert len(trained(schedule.done())) == 1
-
-        add_image(folder / "images", "dark", 100)
-        schedule.wait(lambda: len(schedule.told("epoch")) > epochs, "the second training")
-        server = next(each for each, command in descendants(schedule.process.pid).items() if "server.py" in command)
-        os.kill(server, signal.SIGKILL)
-        killed = time.monotonic()
-        schedule.wait(lambda: schedule.told("server", level="error"), "the death of the server to be told")
-        schedule.wait(lambda: len(trained(schedule.done())) == 2, "the run under way to be done")
-        mended = len(schedule.done())
-        schedule.wait(lambda: len(schedule.done()) > mended + 1, "further runs")
-        print(f"server killed: run under way done, the next runs within {time.monotonic() - killed:.0f} s")
-
-        add_image(folder / "images", "light", 200)
-        before = len(schedule.told("epoch"))
-        schedule.wait(lambda: len(schedule.told("epoch")) > before, "the third training")
-        family = descendants(schedule.process.pid)
-        os.kill(schedule.process.pid, signal.SIGKILL)
-        for process, command in family.items():
-            if "server.py" not in command:  # that one ends by itself
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-        schedule.process.wait()
-        killed = time.monotonic()
-        schedule.again()
-        schedule.wait(lambda: len(trained(schedule.done())) == 3, "the killed run to be done")
-        print(f"all but the server killed: started again, the run done after {time.monotonic() - killed:.0f} s")
-
-        schedule.wait(lambda: len(schedule.done()) >= 10, "ten runs")
+        first_state(schedule)
+        server_killed(schedule, epochs)
+        all_killed(schedule)
+        schedule.wait(lambda: len(schedule.done()) >= runs, f"{runs} runs")
         status = schedule.stop()
-    records = schedule.records()
-    listed = subprocess.run(
-        [sys.executable, "-m", "nnpipe", "schedule", "--list", "--json"],
-        cwd=folder, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    (row,) = json.loads(listed.stdout)["schedules"]
     assert status == 130, status
     assert not schedule.strange, schedule.strange
-    assert len(trained(schedule.done())) == len(set(trained(schedule.done()))) == 3
-    assert row["state"] == "Completed", row
-    seconds = sorted(record["seconds"] for record in schedule.done() if not trained([record]))
-    left_out = sum(each["runs"] for each in schedule.told("skipped"))
+    check(folder)
+    check_networks(folder, networks(folder))
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+# -- the story -----------------------------------------------------------------------------------------------
+
+
+def first_state(schedule: Schedule) -> None:
+    """The first run trained, and its network is champion; the two after it found nothing new."""
+    assert len(trained(schedule.done())) == 1
+    assert trained(schedule.done()[:1]) == [champion(schedule.folder)]
+
+
+def server_killed(schedule: Schedule, epochs: int) -> None:
+    """New images, and SIGKILL for the server while they are learnt: the run is done, and its network promoted."""
+    schedule.wait_for_next_run()
+    send_good(schedule.folder)
+    schedule.wait(lambda: len(schedule.told("epoch")) > epochs, "the second training")
+    schedule.kill_server()
+    killed = time.monotonic()
+    schedule.wait(lambda: schedule.told("server", level="error"), "the death of the server to be told")
+    schedule.wait(lambda: len(trained(schedule.done())) == 2, "the run under way to be done")
+    done = time.monotonic() - killed
+    for _ in range(2):
+        schedule.wait_for_next_run()
     print(
-        f"{len(schedule.done())} runs done of {len(records)} recorded, 3 of them trained, {len(seconds)} reused all in "
-        f"{seconds[len(seconds) // 2]:.2f} s (median), {left_out} left out while another was under way; "
-        f"{time.monotonic() - began:.0f} s"
+        f"server killed: the run under way done after {done:.1f} s, two more within {time.monotonic() - killed:.0f} s"
     )
 
 
+def all_killed(schedule: Schedule) -> None:
+    """New images, and SIGKILL for whoever serves and for the run that learns them; then it is started again."""
+    schedule.wait_for_next_run()
+    send_bad(schedule.folder)
+    before = len(schedule.told("epoch"))
+    schedule.wait(lambda: len(schedule.told("epoch")) > before, "the third training")
+    schedule.kill()
+    killed = time.monotonic()
+    assert len(trained(schedule.done())) == 2
+    schedule.again()
+    schedule.wait(lambda: len(trained(schedule.done())) == 3, "the killed run to be done")
+    print(f"all but the server killed, which went with them: the run done {time.monotonic() - killed:.0f} s later")
+
+
+# -- the end -------------------------------------------------------------------------------------------------
+
+
+def check(folder: Path) -> None:
+    """Nothing is lost, of the store, of Prefect's runs and of the champion's history; or this fails."""
+    store, done = Store(folder / "artifacts"), records(folder)
+    assert {record["status"] for record in done} == {"done"}
+    learnt = networks(folder)
+    assert len(set(learnt)) == len(trained(done)) == 3
+
+    assert problems(store) == []
+    print(nnpipe(folder, "verify").strip())
+    check_champion(folder, learnt)
+    left_out = check_flow_runs(flow_runs(folder), [record["run"] for record in done])
+
+    (row,) = json.loads(nnpipe(folder, "schedule", "--list", "--json"))["schedules"]
+    assert row["state"] == "Completed", row
+    seconds = [record["seconds"] for record in done if not trained([record])]
+    print(
+        f"{len(done)} runs done, 3 of them trained, {len(seconds)} reused all in {median(seconds):.2f} s (median), "
+        f"{left_out} left out while another was under way or nobody served; every time that "
+        "was due is accounted for once"
+    )
+
+
+def check_champion(folder: Path, learnt: list[str]) -> None:
+    """The first network became champion, then the second; the third was refused, each time it was asked about."""
+    moves = json.loads(nnpipe(folder, "champions", "shades", "--json"))
+    assert [(move["kind"], move["from"], move["to"]) for move in moves] == [
+        ("promotion", None, learnt[0]),
+        ("promotion", learnt[0], learnt[1]),
+    ]
+    assert champion(folder) == learnt[1]
+    assert Store(folder / "artifacts").refs["shades/latest"] == learnt[2]
+    verdicts: dict[str, list[dict[str, Any]]] = {network: [] for network in learnt}
+    for record in records(folder):
+        (network,) = (stage["artifact"] for stage in record["stages"] if stage["name"] == "finetune")
+        verdicts[network].append(record["promotion"])
+    for network, accepted in zip(learnt, (1, 1, 0), strict=True):
+        assert sum(verdict["promoted"] for verdict in verdicts[network]) == accepted, verdicts[network]
+    (refused,) = {reason for verdict in verdicts[learnt[2]] for reason in verdict["reasons"]}
+    print(f"promoted: {verdicts[learnt[1]][0]['reasons'][0]}")
+    print(f"refused:  {refused}")
+
+
+def check_flow_runs(known: list[dict[str, Any]], recorded: list[str]) -> int:
+    """Every time that was due is in Prefect once, done or left out, and what is done is recorded once; how many not."""
+    while known[-1]["state_type"] == "SCHEDULED":
+        known.pop()  # due after the schedule was stopped
+    due = [datetime.fromisoformat(run["expected_start_time"]).timestamp() for run in known]
+    assert {round(later - earlier) for earlier, later in pairwise(due)} == {EVERY}, due
+    states = Counter(run["state_type"] for run in known)
+    assert set(states) <= {"COMPLETED", "CANCELLED"}, states
+    assert sorted(run["name"] for run in known if run["state_type"] == "COMPLETED") == sorted(recorded)
+    return states["CANCELLED"]
+
+
+def check_networks(folder: Path, learnt: list[str]) -> None:
+    """The network whose run was killed is bit for bit the one that a run gives which nobody disturbs."""
+    run = json.loads(nnpipe(folder, "run", "shades.yaml", "--engine", "local", "--store", "other", "--json"))
+    (network,) = (stage["artifact"] for stage in run["stages"] if stage["name"] == "finetune")
+    assert network == learnt[2]
+    print("the killed run's network is bit for bit that of a run that nobody disturbs")
+
+
+def networks(folder: Path) -> list[str]:
+    """Every network in the order in which they were trained."""
+    return trained(records(folder))
+
+
+def champion(folder: Path) -> str:
+    """The network that is in use."""
+    return Store(folder / "artifacts").refs["shades/champion"]
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", default="3s")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--where", type=Path, help="a folder for what is made, /dev/shm for one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.where) as name:
-        main(Path(name), options.every, options.epochs)
+        main(Path(name), options.epochs, options.runs)
