@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nnpipe.spec import Part
 
@@ -41,8 +41,12 @@ class Learning:
 
 
 class Algorithm(Part):
-    """A way to find the gradient of a network that learns from labels or numbers. Optimizers do the steps."""
+    """A way to find the gradient of a network that learns from labels or numbers. Optimizers do the steps.
 
+    shares: whether several processes can compute one batch, each some of its examples.
+    """
+
+    shares: ClassVar[bool] = False
     kind: str
 
     def check(self, train: Train) -> None:
