@@ -1,4 +1,4 @@
-"""Two processes that share each batch learn what one learns, to rounding; all fits of the two are in one start."""
+"""Two processes that share each batch learn what one learns, to rounding. torchrun starts them once for all tests."""
 
 from __future__ import annotations
 
@@ -14,17 +14,30 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from nnpipe import api
+
 from . import two_processes as two
 from .two_processes import CASES, RESUMED, FileWatch, train
 
 ROOT = Path(__file__).parents[2]
+SPEC = """\
+version: 1
+name: shared
+data: {source: {kind: two_classes, samples: 100}}
+model:
+  layers:
+    - {kind: dense, units: 4, activation: tanh}
+    - {kind: dropout, rate: 0.2}
+    - {kind: dense, units: 1, activation: sigmoid}
+train: {loss: mean_squared_error, optimizer: {kind: sgd, learning_rate: 0.5}, epochs: 50, batch_size: 15}
+"""
 
 
 class Found:
     """What two processes left, and the folder where they did."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, out: str) -> None:
+        self.folder, self.out = folder, out
         self.weights = [load_file(folder / f"weights-{rank}.safetensors") for rank in (0, 1)]
         self.told = [json.loads((folder / f"found-{rank}.json").read_text()) for rank in (0, 1)]
 
@@ -40,11 +53,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     watch = FileWatch(folder / "by-one.safetensors")
     watch.stopping = two.Wish(two.STOPPED_AT)
     assert two.interrupted(RESUMED, watch)
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", two.__file__]
+    (folder / "shared.yaml").write_text(SPEC)
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*words, folder], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [*words, two.__file__, folder], env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
     assert done.returncode == 0, done.stderr
-    return Found(folder)
+    return Found(folder, done.stdout)
 
 
 def assert_close(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], rounding: float = 1e-6) -> None:
@@ -106,3 +122,17 @@ def test_processes_that_start_from_other_weights_are_told_so(found: Found) -> No
 def test_the_first_process_tells_the_others_what_to_join_in(found: Found) -> None:
     assert [told["leads"] for told in found.told] == [True, False]
     assert found.told[1]["told"] == {"stage": "all"}
+
+
+def test_a_run_whose_process_was_killed_goes_on_when_torchrun_starts_it_again(found: Found, tmp_path: Path) -> None:
+    (answer,) = map(json.loads, found.out.splitlines())  # the first process tells, the other is silent
+    assert {stage["name"]: stage["status"] for stage in answer["stages"]}["finetune"] == "resumed"
+    store = api.open_store(found.folder / "store")
+    last, first = store.runs.newest_first()
+    assert (first["status"], last["status"]) == ("failed", "done")
+    assert "another process was lost" in first["error"]
+    one = api.run(found.folder / "shared.yaml", store=tmp_path, engine="local", device="cpu", until="finetune")
+    key = one.stages[-1].key  # one key, however many processes there are
+    records = [record for each in (store, one.store) if (record := each.find(key))]
+    assert [record.made["processes"] for record in records] == [2, 1]
+    assert_close(store.artifact(records[0].artifact).tensors("model")[0], dict(one.tensors()))

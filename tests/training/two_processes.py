@@ -1,21 +1,27 @@
-"""Fits that one process does, or two that torchrun started with this as their script: it leaves what came out in a file.
+"""Fits that one process does, or two that torchrun started with this as their script; what came out is left in files.
 
-torchrun --standalone --nproc-per-node 2 two_processes.py FOLDER
+torchrun --standalone --nproc-per-node 2 --max-restarts 1 two_processes.py FOLDER
+
+Then they are ``nnpipe run FOLDER/shared.yaml``, and one is killed; the two that torchrun starts next are only that.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
+from nnpipe.cli import main
 from nnpipe.errors import Interrupted, StageError
 from nnpipe.models.architecture import Model
 from nnpipe.models.network import Network
@@ -173,10 +179,8 @@ def failure(team: Team, watch: Any, seed: int = 0) -> str:
     return ""
 
 
-def main(folder: Path) -> None:
+def all_fits(folder: Path, team: Team) -> None:
     torch.set_num_threads(1)
-    team = team_of_this_process()
-    assert team is not None
     found: dict[str, Any] = {"rank": team.rank, "leads": team.leads, "histories": {}}
     weights: dict[str, np.ndarray] = {}
 
@@ -201,5 +205,22 @@ def main(folder: Path) -> None:
     (folder / f"found-{team.rank}.json").write_text(json.dumps(found))
 
 
+def die_after_a_checkpoint(store: Path) -> None:
+    while not list(store.glob("work/*/checkpoint-*")):
+        time.sleep(0.005)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_company(folder: Path, team: Team) -> int:
+    if not (folder / f"found-{team.rank}.json").exists():
+        all_fits(folder, team)
+        if not team.leads:
+            Thread(target=die_after_a_checkpoint, args=(folder / "store",), daemon=True).start()
+    words = ["--store", str(folder / "store"), "--until", "finetune", "--checkpoint-every", "0.05", "--json"]
+    return main(["run", str(folder / "shared.yaml"), *words])
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    company = team_of_this_process()
+    assert company is not None
+    sys.exit(in_company(Path(sys.argv[1]), company))
