@@ -94,10 +94,13 @@ class Team(Alone):
         """
         # Optimizers import _dynamo, which keeps a group that is there by then: destroying it would close no connection.
         import torch._dynamo  # noqa: F401
-        from torch import distributed
+        from torch import cuda, distributed
         from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
-        backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
+        backend = "gloo"
+        if device != "cpu":
+            backend = "cpu:gloo,cuda:nccl"  # what is agreed on stays on the CPU, so that no GPU is waited for
+            cuda.set_device(device)
         group = PrefixStore(f"group/{self._told}", self._store)
         distributed.init_process_group(backend, store=group, rank=self.rank, world_size=self.size)
         self._steps = self._left = 1
