@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from nnpipe.errors import Interrupted, UsageError, nearest
@@ -134,12 +135,12 @@ def execute(
     memory: int | None = None,
     observer: Observer | None = None,
 ) -> Run:
-    """Carry out a plan.
+    """Carry out a plan. Of several processes that torchrun started, all call this; see docs/distributed-training.md.
 
     SIGINT and SIGTERM, where this is called from the main thread, end it with a checkpoint; a second SIGINT ends it
     at once. The handlers that were there before come back afterwards.
 
-    threads: for torch on a CPU; None leaves it to torch.
+    threads: for torch on a CPU, of all processes of a machine that work together; None leaves it to torch.
     checkpoint_every: seconds between checkpoints of a stage under way.
     log: ``tensorboard`` writes event files of this run, ``none`` writes none; None leaves it to the spec.
     memory: bytes that the training, validation or test examples may take; what is larger is read from its file while it
@@ -154,16 +155,22 @@ def execute(
     from nnpipe.pipeline.execute import Execution
     from nnpipe.pipeline.runtime import Runtime
     from nnpipe.pipeline.signals import stopped_by_signals
+    from nnpipe.pipeline.together import run_joining, run_leading
+    from nnpipe.training.team import team_of_this_process
 
     known("device", device, ("auto", "cpu", "cuda"))
     known("engine", engine, ("prefect", "local"))
     if log is not None:
         known("log", log, ("tensorboard", "none"))
-    carry_out = engine_named("local" if plan.nothing_to_do else engine)
-    execution = Execution(plan, Runtime(device, threads, checkpoint_every, log, memory), observer)
-    with stopped_by_signals(execution.stopping):
+    team, stopping = team_of_this_process(), Event()
+    runtime = Runtime(device, threads, checkpoint_every, log, memory, team)
+    carry_out = engine_named("local" if plan.nothing_to_do or team else engine)
+    with stopped_by_signals(stopping):
         try:
-            return carry_out(execution)
+            if team and not team.leads:
+                return run_joining(plan, runtime, team, stopping)
+            execution = Execution(plan, runtime, observer, stopping=stopping)
+            return run_leading(execution, team) if team else carry_out(execution)
         except Interrupted as error:
             raise Interrupted("interrupted", where=error.where, hint="run it again: it goes on from there") from error
 

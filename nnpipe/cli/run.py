@@ -47,16 +47,17 @@ def run(
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Compute what is new in a spec; reuse the rest."""
+    """Compute what is new in a spec; reuse the rest. Under torchrun, processes train together."""
     from nnpipe import api
     from nnpipe.cli.logged import logged
     from nnpipe.cli.progress import watching
+    from nnpipe.training.team import joining
 
     with logged(log_format) as events:
         plan = api.plan(spec, set=overrides or (), store=store, until=until, force=force or (), device=device)
         if events:
             events.spec = plan.spec.name
-        with watching(plan, sys.stderr if as_json else sys.stdout, quiet=quiet, log=events) as observer:
+        with watching(plan, sys.stderr if as_json else sys.stdout, quiet=quiet or joining(), log=events) as observer:
             done = api.execute(
                 plan,
                 engine=engine,
@@ -67,8 +68,10 @@ def run(
                 memory=memory,
                 observer=observer,
             )
-        if events:
+        if events and not joining():
             events.ended(done)
+    if joining():  # the first process tells
+        return
     if as_json:
         print(json.dumps(done.to_json()))
     elif not events:

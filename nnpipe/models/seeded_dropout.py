@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nnpipe.models.layers.dropout import Noise
 from nnpipe.models.seeded import Seeded
+from nnpipe.models.share import drawn_like
 
 
 class SeededDropout(Seeded):
@@ -26,8 +27,8 @@ class SeededDropout(Seeded):
             return x
         if self.noise == "gaussian":
             deviation = math.sqrt(self.rate / (1 - self.rate))
-            return x * torch.empty_like(x).normal_(1, deviation, generator=self.generator)
-        kept = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
+            return x * drawn_like(x, lambda noise: noise.normal_(1, deviation, generator=self.generator))
+        kept = drawn_like(x, lambda noise: noise.bernoulli_(1 - self.rate, generator=self.generator))
         return x * kept.div_(1 - self.rate)
 
     def extra_repr(self) -> str:

@@ -20,6 +20,7 @@ from threading import Event
 from typing import Literal
 
 from nnpipe.errors import CorruptionError, DataError, Interrupted, NnpipeError, StageError
+from nnpipe.pipeline.event_log import warn
 from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.hooks import after
 from nnpipe.pipeline.plan import Plan, input_contents
@@ -28,6 +29,7 @@ from nnpipe.pipeline.recipe import recipe, recipe_key, source_digest
 from nnpipe.pipeline.run import Run, StageResult
 from nnpipe.pipeline.runtime import Runtime, environment
 from nnpipe.pipeline.tensorboard import event_files
+from nnpipe.stages.finetune import Finetune
 from nnpipe.stages.work import Audience, Observer, Silent, Work
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
@@ -35,6 +37,7 @@ from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.durable import no_room
 from nnpipe.store.lease import Lease
 from nnpipe.store.store import Record
+from nnpipe.training.team import Team
 
 
 class Execution:
@@ -96,7 +99,7 @@ class Execution:
             key = recipe_key(ingredients)
             record, status = self._obtain(stage, key, ingredients)
         except BaseException as error:
-            self.observer.finished(name, _ending(error), time.monotonic() - began)
+            self.observer.finished(name, ending(error), time.monotonic() - began)
             raise
         seconds = time.monotonic() - began
         self._records[name] = record
@@ -114,7 +117,7 @@ class Execution:
         run = Run(
             run=self.name,
             spec=plan.spec.name,
-            status="done" if error is None else _ending(error),
+            status="done" if error is None else ending(error),
             stages=tuple(self.results[p.stage.name] for p in plan.stages if p.stage.name in self.results),
             metrics=self._summary("evaluate").get("metrics", {}),
             report=self._report(),
@@ -193,7 +196,11 @@ class Execution:
                 memory=runtime.resolve_memory(device),
                 observer=self.observer,
                 stopping=self.stopping,
+                team=self._team(stage),
             )
+            if work.team:
+                inputs = {name: artifact.id for name, artifact in work.inputs.items()}
+                work.task = {"stage": stage.name, "key": key, "ingredients": ingredients, "inputs": inputs}
             runtime.prepare()
             call: Callable[[object, Work], None] = getattr(importlib.import_module(module), function)
             self._call(stage, call, work)
@@ -203,12 +210,22 @@ class Execution:
                 "at": at,
                 "seconds": time.monotonic() - began,
                 "device": work.device,
+                "processes": work.team.size if work.team else 1,
                 "environment": self._environment,
                 "precision": [str(decision) for decision in self.plan.decisions],
                 "inputs": {name: artifact.id for name, artifact in work.inputs.items()},
                 "timings": work.timings,
             }
             return store.commit(output, key, stage.name, ingredients, made)
+
+    def _team(self, stage: Stage) -> Team | None:
+        """The processes that share a stage; None where this one does it alone."""
+        if self.runtime.team is None or not isinstance(stage.config, Finetune):
+            return None
+        if stage.config.alone:
+            warn(f"{stage.name} is done by one process of {self.runtime.team.size}: {stage.config.alone}")
+            return None
+        return self.runtime.team
 
     def _check_source(self, stage: Stage, ingredients: JSON) -> None:
         if stage.source is None:
@@ -292,5 +309,6 @@ class Execution:
         return str(self.plan.store.directory(made.artifact) / "report.html") if made else None
 
 
-def _ending(error: BaseException) -> Literal["failed", "interrupted"]:
+def ending(error: BaseException) -> Literal["failed", "interrupted"]:
+    """What a run, or a stage, that ended with ``error`` is called."""
     return "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"

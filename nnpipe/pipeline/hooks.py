@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 from nnpipe.errors import NnpipeError
 from nnpipe.spec import Part, problem
 from nnpipe.store.canonical import JSON
+from nnpipe.training.team import SIZE
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.plan import Plan
@@ -95,7 +96,7 @@ def _carry_out(hooks: Hooks, event: Event, told: Mapping[str, JSON], root: Path)
     for number, hook in enumerate(getattr(hooks, event), start=1):
         try:
             if hook.command is not None:
-                _command(hook, {**os.environ, **environment(event, told)}, root)
+                _command(hook, {**_surroundings(), **environment(event, told)}, root)
             else:
                 _webhook(hook, {"event": event, **told})
         except (NnpipeError, OSError, ValueError) as error:
@@ -117,6 +118,11 @@ def environment(event: Event, told: Mapping[str, JSON]) -> dict[str, str]:
         "NNPIPE_ERROR": told["error"] or "",
         "NNPIPE_PROMOTION": json.dumps(told["promotion"]),
     }
+
+
+def _surroundings() -> dict[str, str]:
+    """The environment, but for what would make a run that is started in it wait for other processes to train with."""
+    return {name: value for name, value in os.environ.items() if name != SIZE}
 
 
 def _command(hook: Hook, environment: Mapping[str, str], root: Path) -> None:

@@ -17,12 +17,12 @@ UNLIMITED = 1 << 60  # groups without a limit tell one of about this size
 
 
 def memory_for_examples(device: str) -> int:
-    """Bytes that a split may take where ``device``, cpu or cuda, computes; it goes through the host's memory too."""
+    """Bytes that a split may take where ``device``, cpu or a GPU, computes; it goes through the host's memory too."""
     free = free_memory()
-    if device == "cuda":
+    if device != "cpu":
         import torch
 
-        free = min(free, torch.cuda.mem_get_info()[0])
+        free = min(free, torch.cuda.mem_get_info(device)[0])
     return free // PART
 
 

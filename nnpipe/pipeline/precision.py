@@ -139,7 +139,7 @@ def _remembered(store: Store, key: str, find: Callable[[], JSON]) -> JSON:
 
 
 def _device() -> Literal["cpu", "cuda"]:
-    return Runtime().resolve_device()
+    return Runtime().device_type()
 
 
 @cache
@@ -149,7 +149,7 @@ def _measured(device: Literal["cpu", "cuda"]) -> dict[str, JSON]:
 
     from nnpipe.training.speed import seconds_per_step
 
-    Runtime(device).resolve_device()  # which refuses one that is not there
+    Runtime(device).device_type()  # which refuses one that is not there
     keep_freed_memory()  # as it will be in training
     processor = torch.cuda.get_device_name() if device == "cuda" else _processor()
     machine = {"device": device, "processor": processor, "torch": str(torch.__version__)}

@@ -14,6 +14,7 @@ from nnpipe.errors import UsageError
 from nnpipe.pipeline.allocator import keep_freed_memory
 from nnpipe.pipeline.memory import memory_for_examples
 from nnpipe.store.canonical import JSON
+from nnpipe.training.team import Team
 
 RECORDED = ("nnpipe", "torch", "torchvision", "numpy", "h5py", "zarr", "safetensors", "prefect", "pydantic")
 
@@ -23,10 +24,11 @@ class Runtime:
     """Where and how stages run.
 
     device: ``auto`` takes a GPU where there is one.
-    threads: for torch on a CPU; None leaves it to torch.
+    threads: for torch on a CPU, of all processes of this machine that work together; None leaves it to torch.
     checkpoint_interval: seconds between checkpoints of a stage under way.
     log: None leaves it to the spec, whose wish counts for runs that compute something.
     memory: bytes that the examples of a split may take; None: a quarter of what is free when a stage begins.
+    team: the processes that share what can be shared, of which this is one; None: it is alone.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -34,9 +36,14 @@ class Runtime:
     checkpoint_interval: float = 30.0
     log: Literal["tensorboard", "none"] | None = None
     memory: int | None = None
+    team: Team | None = None
 
-    def resolve_device(self) -> Literal["cpu", "cuda"]:
-        """``cpu`` or ``cuda``. Imports torch."""
+    def device_type(self) -> Literal["cpu", "cuda"]:
+        """What kind of device computes. Imports torch.
+
+        Raises:
+            UsageError: there is no such device.
+        """
         import torch
 
         available = torch.cuda.is_available()
@@ -44,9 +51,28 @@ class Runtime:
             raise UsageError("--device cuda", expected="a GPU that torch can use", found="none", hint="--device cpu")
         return "cuda" if available and self.device != "cpu" else "cpu"
 
+    def resolve_device(self) -> str:
+        """``cpu``, ``cuda``, or which GPU is that of this process of a team. Imports torch.
+
+        Raises:
+            UsageError: there is no such device, or not one for each process.
+        """
+        import torch
+
+        device = self.device_type()
+        if self.team is None or device == "cpu":
+            return device
+        gpus = torch.cuda.device_count()
+        if self.team.local > gpus:
+            hint = "start fewer, or with --device cpu"
+            raise UsageError("too few GPUs", expected=f"{self.team.local}, one a process", found=str(gpus), hint=hint)
+        return f"cuda:{self.team.place}"
+
     def resolve_memory(self, device: str) -> int:
         """Bytes that the examples of a split may take where ``device`` computes."""
-        return memory_for_examples(device) if self.memory is None else self.memory
+        if self.memory is not None:
+            return self.memory
+        return memory_for_examples(device) // (self.team.local if self.team else 1)
 
     def prepare(self) -> None:
         """Set torch's number of threads and how memory is kept, for the whole process."""

@@ -8,7 +8,8 @@ on the test examples, and nothing is chosen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -23,6 +24,7 @@ from nnpipe.stages.starting import start_from, start_from_file, start_from_run
 from nnpipe.stages.unroll import start_decoder_from
 from nnpipe.stages.work import Work
 from nnpipe.training.precision import settled
+from nnpipe.training.team import Alone
 from nnpipe.training.train import Train
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from nnpipe.models.network import Network
     from nnpipe.training.history import History
+    from nnpipe.training.objective import Objective
 
 MEASURES = (
     "loss", "accuracy", "mean_absolute_error", "squared_error",
@@ -52,6 +55,11 @@ class Finetune(Part):
     pretrained: int = Field(0, ge=0)
     imported: int = Field(0, ge=0)
 
+    @property
+    def alone(self) -> str | None:
+        """Why one process does it, however many there are; None where they can share it."""
+        return self.train.alone(self.model)
+
 
 def finetune(config: Finetune, work: Work) -> None:
     """Train; keep ``model`` (safetensors), ``history`` (json) and what the algorithm learned besides the network.
@@ -63,15 +71,35 @@ def finetune(config: Finetune, work: Work) -> None:
         DataError: the data cannot be scaled as the spec says.
         Interrupted: somebody asked to stop; a checkpoint was kept.
     """
+    with work.shared() as team:
+        learned = learn(config, work, team)
+    _write(learned, work)
+    for name, module in config.train.algorithm.kept(learned.objective).items():
+        work.output.tensors(name, _arrays(module))
+    if config.train.examples:
+        work.output.json("examples", {"class_counts": learned.class_counts})
+        work.output.summary["examples"] = config.train.examples
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What training left. class_counts: of the examples that were learned from."""
+
+    network: Network
+    objective: Objective
+    history: History
+    class_counts: Sequence[int]
+
+
+def learn(config: Finetune, work: Work, team: Alone) -> Learned:
+    """Train, and write nothing: all processes of a team do so at once, and learn the same."""
     from nnpipe.training.algorithms.algorithm import Learning
     from nnpipe.training.inspection import NetworkInspector
     from nnpipe.training.loop import fit
     from nnpipe.training.seeds import generator
 
-    train, material = (
-        config.train,
-        read_material(config.model, config.train, config.scaling, config.target_scaling, work),
-    )
+    train = config.train
+    material = read_material(config.model, train, config.scaling, config.target_scaling, work)
     network = material.network(config.model, generator(work.seed, WEIGHTS)).place(work.device)
     pretrained = pretrained_layers(work.inputs, config.pretrained)
     ready = start_from(network, pretrained)
@@ -93,21 +121,18 @@ def finetune(config: Finetune, work: Work) -> None:
         seed=work.seed,
         watch=work,
         inspector=NetworkInspector(network, objective, material.examples),
+        team=team,
     )
-    _write(network, train.algorithm.kept(objective), history, work)
-    if train.examples:
-        work.output.json("examples", {"class_counts": material.class_counts})
-        work.output.summary["examples"] = train.examples
+    return Learned(network, objective, history, material.class_counts)
 
 
-def _write(network: Network, beside: Mapping[str, nn.Module], history: History, work: Work) -> None:
+def _write(learned: Learned, work: Work) -> None:
     from nnpipe.models.network import save_document
 
+    network, history = learned.network, learned.history
     # Of all epochs, those before an interruption too.
     work.timings["epochs"] = [{k: r[k] for k in ("epoch", "seconds", "examples")} for r in history.records]
     work.output.tensors("model", _arrays(network), save_document(network))
-    for name, module in beside.items():
-        work.output.tensors(name, _arrays(module))
     work.output.json("history", _document(history))
     work.output.summary = {"parameters": sum(p.numel() for p in network.parameters()), **_summary(history)}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -13,6 +14,7 @@ from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.output import Output
+from nnpipe.training.team import Alone, Team
 
 UNTOLD = ("epoch", "seconds", "examples", "learning_rate")  # of an epoch's record: they are no measures
 
@@ -85,6 +87,8 @@ class Work:
     memory: bytes that the examples of a split may take there; those of a larger one stay in their file.
     stopping: set when somebody asked to stop; long loops look at it, keep a checkpoint and raise Interrupted.
     timings: facts about time (the seconds of each epoch, ...) for the recipe record; no part of the artifact.
+    team: the processes that are to share the work, led by this one; None: it is done alone.
+    task: what the others of them are told.
     """
 
     stage: str
@@ -98,6 +102,18 @@ class Work:
     observer: Observer = field(default_factory=Silent)
     stopping: Event = field(default_factory=Event)
     timings: dict[str, JSON] = field(default_factory=dict)
+    team: Team | None = None
+    task: dict[str, JSON] = field(default_factory=dict)
+
+    @contextmanager
+    def shared(self) -> Iterator[Alone]:
+        """Within it the processes of the team are at work on the task, if there are any; all of them, or this one."""
+        if self.team is None:
+            yield Alone()
+            return
+        self.team.tell(self.task)
+        with self.team.together(self.device):
+            yield self.team
 
     def epoch(self, record: Mapping[str, float], epochs: int) -> None:
         """Tell the observer that an epoch ended, and note its time."""

@@ -1,6 +1,7 @@
 """The one training loop: batches, epochs, measures, checkpoints. It does not know what is learned, or how.
 
-A fit that was interrupted at any batch and resumed gives, on a CPU, the same bits as one that never was.
+A fit that was interrupted at any batch and resumed gives, on a CPU, the same bits as one that never was. The processes
+of a team all go through it, in step; the first of them keeps checkpoints and tells how it goes.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from nnpipe.errors import Interrupted, StageError
 from nnpipe.training.averaging import Average
 from nnpipe.training.batch import Batch, add_up
 from nnpipe.training.checkpoint import flatten, lay_out_as_parameters, unflatten
+from nnpipe.training.divided import Divided
 from nnpipe.training.examples import Examples
 from nnpipe.training.history import History
 from nnpipe.training.objective import Inspector, Objective
 from nnpipe.training.regime import Regime, Scheduled
 from nnpipe.training.seeds import generator
+from nnpipe.training.team import ALONE, Alone, Team
 from nnpipe.training.watch import Watch
 
 ORDER, AUGMENTATION = 1, 3  # purposes of the generators that shuffle and that augment; see seeds.generator
@@ -41,11 +44,13 @@ def fit(
     seed: int,
     watch: Watch,
     inspector: Inspector | None = None,
+    team: Alone = ALONE,
 ) -> History:
     """Train ``objective.module`` in place, going on from the watch's last checkpoint if there is one.
 
     seed: of the order of examples, a new one each epoch, and of what augmentation draws.
     inspector: looks inside before the first epoch and after each.
+    team: the processes that share each batch; all call this with the same, and end with the same weights.
 
     Raises:
         Interrupted: the watch is stopping; a checkpoint was kept.
@@ -53,8 +58,11 @@ def fit(
     """
     if regime.early_stopping and validation is None:
         raise ValueError("early stopping needs validation examples")
-    run = _Run(objective, optimizer, train, validation, regime, seed, watch, inspector)
     threads = torch.get_num_threads()
+    if isinstance(team, Team):
+        objective, inspector = Divided(objective, team), inspector if team.leads else None
+        torch.set_num_threads(max(1, threads // team.local))
+    run = _Run(objective, optimizer, train, validation, regime, seed, watch, inspector, team)
     try:
         return run.fit()
     finally:
@@ -74,6 +82,7 @@ class _Run:
     seed: int
     watch: Watch
     inspector: Inspector | None
+    team: Alone
     history: History = field(default_factory=History)
     done: int = 0  # examples of this epoch
     seconds: float = 0.0  # that this epoch took before it was resumed
@@ -89,6 +98,7 @@ class _Run:
 
     def fit(self) -> History:
         self._restore()
+        self.team.check_same([self.objective.module.state_dict(), self.history.without_times(), self.done])
         self.regime.frozen.set(len(self.history.records) + 1)
         if self.inspector and not self.history.inside:
             self.history.inside.append(self.inspector.look())
@@ -181,7 +191,7 @@ class _Run:
         regime = self.regime
         if regime.goal is not None and measures.get("loss", math.inf) <= regime.goal:
             return "goal"
-        if regime.time_limit is not None and self.history.seconds >= regime.time_limit:
+        if regime.time_limit is not None and self.team.any(self.history.seconds >= regime.time_limit):
             return "time"
         frozen = regime.frozen.at(len(self.history.records))  # when nothing is left to do, there will be
         return None if frozen else getattr(self.optimizer, "stopped", None)
@@ -200,8 +210,8 @@ class _Run:
         return kept
 
     def _keep_if_wanted(self) -> None:
-        stopping = self.watch.stopping.is_set()
-        if stopping or self.watch.checkpoints.due():
+        stopping = self.team.stopping(self.watch.stopping)
+        if self.team.leads and (stopping or self.watch.checkpoints.due()):
             self._means(self.sums, max(self.done, 1))  # what has diverged is not worth keeping
             self.watch.checkpoints.save(*flatten(self._state()))
         if stopping:
@@ -215,6 +225,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "generators": {name: source.get_state() for name, source in self.objective.generators.items()},
             "threads": torch.get_num_threads(),
+            "processes": self.team.size,
             "history": self.history.to_json(),
             "done": self.done,
             "seconds": self.seconds,
@@ -230,8 +241,9 @@ class _Run:
         if found is None:
             return
         state = unflatten(*found)
-        # Sums over a batch are rounded differently for another number of threads.
-        torch.set_num_threads(state["threads"])
+        # Sums over a batch are rounded differently for another number of threads, or of processes.
+        if state["processes"] == self.team.size:
+            torch.set_num_threads(state["threads"])
         self.objective.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         lay_out_as_parameters(self.optimizer)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from nnpipe.models.network import Network
+from nnpipe.models.share import whole_batch
 from nnpipe.training.losses.loss import Loss, SumOfSquares
 from nnpipe.training.precision import Precision, products_in
 
@@ -25,14 +26,17 @@ class Supervised(ABC):
         self.generators = network.generators()
 
     def gradient(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        """Backpropagation of the batch's mean loss. x: (batch, *input_shape); y: the answers, as for losses."""
+        """Backpropagation of the batch's mean loss, or of what our share of the batch adds to it.
+
+        x: (batch, *input_shape); y: the answers, as for losses.
+        """
         self.module.train()
         self.module.zero_grad()
         with products_in(self.precision, x.device.type):
             logits = self.module.logits(x)
         logits = logits.to(x.dtype)
         losses = self.loss.each(self.module, logits, answers(y))
-        losses.mean().backward()  # type: ignore[no-untyped-call]
+        (losses.sum() / whole_batch(x)).backward()  # type: ignore[no-untyped-call]
         return self._summed(losses, logits, answers(y))
 
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:

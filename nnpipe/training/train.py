@@ -103,6 +103,16 @@ class Train(Part):
         parts = (self.algorithm, self.optimizer, self.loss)
         return next((part.kind for part in parts if part.needs_float32), None)
 
+    def alone(self, model: Model) -> str | None:
+        """Why one process trains ``model``, however many there are; None where they can share each batch."""
+        if not self.algorithm.shares:
+            return f"{self.algorithm.kind} draws for whole batches"
+        if self.optimizer.needs_residuals:
+            return f"{self.optimizer.kind} needs the residuals of whole batches"
+        if any(layer.kind == "custom" for _, layer in model.at_any_depth()):
+            return "a custom layer may draw for whole batches, or look at them"
+        return None
+
     def regime(self, ready: Iterable[nn.Parameter] = ()) -> Regime:
         """How the training loop is to go. ready: the parameters that were pretrained, or started."""
         from nnpipe.training.freezing import Frozen

@@ -69,6 +69,16 @@ def test_a_command_is_told_of_the_run_and_starts_in_the_folder_of_the_spec(execu
     assert done.warnings == ()
 
 
+def test_what_a_command_starts_does_not_wait_for_other_processes_to_train_with(
+    execution: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    run_local(execution(hook("success", command=["sh", "-c", "env > all.txt"])))
+    everything = (tmp_path / "all.txt").read_text()
+    assert "NNPIPE_EVENT" in everything
+    assert "WORLD_SIZE" not in everything
+
+
 def test_no_shell_reads_a_command(execution: Any, tmp_path: Path) -> None:
     run_local(execution(hook("success", command=["touch", "$HOME; echo `date` > x"])))
     assert (tmp_path / "$HOME; echo `date` > x").exists()

@@ -147,7 +147,7 @@ def test_the_tightest_control_group_counts_without_what_the_page_cache_holds(
 
 
 def test_the_memory_of_a_gpu_counts_where_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (8 << 20, 80 << 20))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (8 << 20, 80 << 20))
     assert memory.memory_for_examples("cuda") == 2 << 20
     assert memory.memory_for_examples("cpu") > 2 << 20
     assert Runtime(memory=7).resolve_memory("cuda") == 7

@@ -44,9 +44,11 @@ class Algorithm(Part):
     """A way to find the gradient of a network that learns from labels or numbers. Optimizers do the steps.
 
     needs_float32: whether it has no other precision.
+    shares: whether several processes can compute one batch, each some of its examples.
     """
 
     needs_float32: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
     kind: str
 
     def check(self, train: Train) -> None:

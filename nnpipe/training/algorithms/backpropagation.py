@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nnpipe.training.algorithms.algorithm import Algorithm, Learning
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class Backpropagation(Algorithm):
     """The loss's gradient by the chain rule, from the outputs to the inputs (Rumelhart, Hinton & Williams 1986)."""
 
+    shares: ClassVar[bool] = True
     kind: Literal["backpropagation"] = "backpropagation"
 
     def objective(self, learning: Learning) -> Objective:
