@@ -6,11 +6,13 @@ store and write nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Event
 from typing import cast
 
 from nnpipe.errors import Interrupted, StageError
 from nnpipe.pipeline.execute import Execution, ending
+from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.local import run_local
 from nnpipe.pipeline.plan import Plan
 from nnpipe.pipeline.recipe import recipe
@@ -62,7 +64,7 @@ def run_joining(plan: Plan, runtime: Runtime, team: Team, stopping: Event) -> Ru
 def _join(plan: Plan, runtime: Runtime, device: str, team: Team, task: JSON, stopping: Event) -> None:
     with team.together(device):
         runtime.prepare()
-        store, stage = plan.store, plan[task["stage"]].stage
+        store, stage = plan.store, _decided(plan, task)
         ours = recipe(stage, task["ingredients"]["inputs"], store.memo)
         for ingredient, value in task["ingredients"].items():
             if ours[ingredient] != value:
@@ -85,3 +87,13 @@ def _join(plan: Plan, runtime: Runtime, device: str, team: Team, task: JSON, sto
             stopping=stopping,
         )
         learn(cast(Finetune, stage.config), work, team)
+
+
+def _decided(plan: Plan, task: JSON) -> Stage:
+    """The stage of a task. What ``precision: auto`` comes to is decided by the first process: each measures otherwise."""
+    stage = plan[task["stage"]].stage
+    if not any(decision.field == "train.precision" for decision in plan.decisions):
+        return stage
+    config = cast(Finetune, stage.config)
+    train = config.train.model_copy(update={"precision": task["ingredients"]["config"]["train"]["precision"]})
+    return replace(stage, config=config.model_copy(update={"train": train}))

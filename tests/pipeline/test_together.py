@@ -15,8 +15,10 @@ from nnpipe.errors import Interrupted, StageError, UsageError
 from nnpipe.models.architecture import Model
 from nnpipe.pipeline import memory
 from nnpipe.pipeline.execute import Execution
+from nnpipe.pipeline.precision import device_key, memo_key
 from nnpipe.pipeline.runtime import Runtime
 from nnpipe.pipeline.together import run_joining, run_leading
+from nnpipe.spec.part import identity
 from nnpipe.store.store import Store
 from nnpipe.training.team import Team
 from nnpipe.training.train import Train
@@ -98,6 +100,20 @@ def test_whoever_has_other_code_or_another_spec_does_not_join(tmp_path: Path) ->
     (error,) = team.errors
     assert "another seed of stage finetune than that of the first process" in str(error)
     assert "found     " + str(plan(Store(tmp_path))["finetune"].stage.seed) in str(error)
+
+
+def test_what_auto_comes_to_is_decided_by_the_first_process(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.memo.put(device_key(), "cpu")
+    store.memo.put(memo_key("cpu"), {"processor": "Abacus 3", "float32": 1.0, "bfloat16": 1.0})
+    ours = plan(store, "train.precision=auto", **UNTIL)
+    assert [decision.precision for decision in ours.decisions] == ["float32"]
+    theirs = identity(plan(store, "train.precision=bfloat16", **UNTIL)["finetune"].stage.config)
+    ingredients = {"config": theirs, "seed": 7, "inputs": {}}
+    team = Played(1, {"stage": "finetune", "key": "k", "ingredients": ingredients, "inputs": {}}, {"status": "failed"})
+    with pytest.raises(StageError, match="the first process failed"):
+        run_joining(ours, Runtime(device="cpu", threads=1, team=team), team, Event())
+    assert "another seed" in str(team.errors[0])  # and no other config
 
 
 def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
