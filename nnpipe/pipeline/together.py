@@ -90,7 +90,7 @@ def _join(plan: Plan, runtime: Runtime, device: str, team: Team, task: JSON, sto
 
 
 def _decided(plan: Plan, task: JSON) -> Stage:
-    """The stage of a task. What ``precision: auto`` comes to is decided by the first process: each measures otherwise."""
+    """The stage of a task. The first process decides what ``precision: auto`` comes to: each measures otherwise."""
     stage = plan[task["stage"]].stage
     if not any(decision.field == "train.precision" for decision in plan.decisions):
         return stage
