@@ -17,7 +17,8 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.server import ServerAwayError, prefect_api
-from flows.tasks import OPTIONS, Training, words
+from flows.states import words
+from flows.tasks import OPTIONS, Training
 from nnpipe.errors import NnpipeError
 from nnpipe.pipeline.event_log import EventLog, LoggedStages, warn
 

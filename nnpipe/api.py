@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     SpecLike = str | os.PathLike[str] | Mapping[str, Any] | Spec
     Overrides = Mapping[str, Any] | Iterable[str]
 
-Engine = Literal["prefect", "local"]
+Engine = Literal["prefect", "local", "dask"]
+ENGINES = ("prefect", "local", "dask")
 Device = Literal["auto", "cpu", "cuda"]
 Log = Literal["tensorboard", "none"]
 LogFormat = Literal["text", "json"]
@@ -51,6 +53,8 @@ def run(
     memory: int | None = None,
     observer: Observer | None = None,
     root: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    address: str | None = None,
 ) -> Run:
     """Compute what a spec says and was never computed before; reuse the rest.
 
@@ -68,6 +72,8 @@ def run(
         log=log,
         memory=memory,
         observer=observer,
+        jobs=jobs,
+        address=address,
     )
 
 
@@ -128,6 +134,8 @@ def execute(
     log: Log | None = None,
     memory: int | None = None,
     observer: Observer | None = None,
+    jobs: int | None = None,
+    address: str | None = None,
 ) -> Run:
     """Carry out a plan.
 
@@ -140,21 +148,27 @@ def execute(
     memory: bytes that the training, validation or test examples may take; what is larger is read from its file while it
         is used, with the same result. None: a quarter of what is free when a stage begins.
     observer: is told how stages come along.
+    jobs: how many workers the engine dask starts on this machine, each with its share of the processors; left out, one
+        for each ``threads`` processors, or a single one.
+    address: of a Dask scheduler whose workers are used instead.
 
     Raises:
-        NnpipeError: a stage failed.
+        NnpipeError: a stage failed, or no scheduler answers.
         UsageError: event files are wanted, and the package tensorboard is not there.
         Interrupted: it was asked to stop; the same call goes on from there.
     """
     from nnpipe.pipeline.execute import Execution
-    from nnpipe.pipeline.runtime import Runtime
+    from nnpipe.pipeline.runtime import Runtime, workers_and_threads
     from nnpipe.pipeline.signals import stopped_by_signals
 
     known("device", device, ("auto", "cpu", "cuda"))
-    known("engine", engine, ("prefect", "local"))
+    check_engine(engine, address, jobs)
     if log is not None:
         known("log", log, ("tensorboard", "none"))
-    carry_out = engine_named("local" if plan.nothing_to_do else engine)
+    workers = 1
+    if engine == "dask" and address is None:
+        workers, threads = workers_and_threads(jobs, threads, at_once=len(plan.stages) if threads else 1)
+    carry_out = engine_named("local" if plan.nothing_to_do else engine, address, workers)
     execution = Execution(plan, Runtime(device, threads, checkpoint_every, log, memory), observer)
     with stopped_by_signals(execution.stopping):
         try:
@@ -236,14 +250,34 @@ def known(what: str, name: str, names: tuple[str, ...]) -> None:
         raise UsageError(f"no {what} {name!r}", expected="one of " + ", ".join(names), hint=nearest(name, names))
 
 
-def engine_named(name: Engine) -> Callable[[Execution], Run]:
-    """What carries out an execution; Prefect is imported only if it is wanted."""
+def check_engine(engine: str, address: str | None, jobs: int | None) -> None:
+    """Refuse an engine that is none, and options that only another one has.
+
+    jobs: where it only says how many workers Dask starts.
+    """
+    known("engine", engine, ENGINES)
+    if address is not None and engine != "dask":
+        raise UsageError("--address is for Dask", expected="--engine dask", found=f"--engine {engine}")
+    if jobs is not None and (engine != "dask" or address is not None):
+        found = "--address, whose workers are there already" if engine == "dask" else f"--engine {engine}"
+        raise UsageError("--jobs is for workers that Dask starts here", expected="--engine dask", found=found)
+
+
+def engine_named(name: Engine, address: str | None = None, workers: int = 1) -> Callable[[Execution], Run]:
+    """What carries out an execution; Prefect and Dask are imported only if they are wanted."""
     if name == "local":
         from nnpipe.pipeline.local import run_local
 
         return run_local
     if find_spec("prefect") is None:
         raise UsageError("Prefect is not installed", expected="the package prefect", hint="--engine local needs none")
+    if name == "dask":
+        from flows.cluster import check_dask
+
+        check_dask()
+        from flows.fleet import run_dask
+
+        return partial(run_dask, address=address, workers=workers)
     from flows.train import run_prefect
 
     return run_prefect
