@@ -89,17 +89,21 @@ def run_fleet(
         NnpipeError: no scheduler, or no Prefect server answers. Nothing was begun.
     """
     fleet = Fleet(executions, stopping, fail_fast=fail_fast)
+    began = False
     try:
         if address:
             check_scheduler(address)
         with quiet_terminal(), ExitStack() as started, prefect_api():
-            address = address or started.enter_context(local_cluster(workers))
-            runner: Any = DaskTaskRunner(address=address)
+            runner: Any = DaskTaskRunner(address=address or started.enter_context(local_cluster(workers)))
             carry_out = flow(name="train", flow_run_name=name, task_runner=runner, **OPTIONS)(_carry_out)
             with fleet.under_way():
-                carry_out(sorted({e.plan.spec.name for e in executions}), str(executions[0].plan.store.root))
+                began = True
+                specs = sorted({execution.plan.spec.name for execution in executions})
+                carry_out(specs, str(executions[0].plan.store.root), return_state=True)
     except BaseException as error:
         fleet.fail(error)
+        if not began:
+            raise
     return fleet.outcomes()
 
 
