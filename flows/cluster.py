@@ -25,9 +25,11 @@ def check_dask() -> None:
 def check_scheduler(address: str) -> None:
     """Refuse an address at which no scheduler answers; tell it if nobody works for it yet."""
     from distributed import Client
+    from distributed.comm import get_address_host_port
 
     where = f"--address {address}"
     try:
+        get_address_host_port(address)
         with Client(address, timeout=TIMEOUT, set_as_default=False) as client:
             workers = client.scheduler_info(n_workers=1)["n_workers"]
     except ValueError as error:

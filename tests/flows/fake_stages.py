@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 from threading import Barrier, Event
 from typing import Literal
 
@@ -13,6 +17,7 @@ from nnpipe.stages.work import Work
 PROBLEM = DataError("these data are broken", where="data.npz", hint="look into it")
 meeting = Barrier(2)
 waiting = Event()
+before: dict[str, Callable[..., None]] = {}
 
 
 class Fake(Part):
@@ -35,3 +40,46 @@ def fake(config: Fake, work: Work) -> None:
         work.checkpoints.save({}, {"waited": True})
         raise Interrupted("stopped, as asked")
     work.output.json("made", {"by": work.stage, "from": sorted(work.inputs)})
+
+
+# -- what happens on a Dask worker: it calls real stages, which are changed there --------------------------------------
+
+
+def changed(stage: str, change: Callable[[Callable[..., None]], Callable[..., None]]) -> None:
+    """Put something in the place of the function of a stage, in this process, until ``restored``."""
+    module = importlib.import_module(f"nnpipe.stages.{stage}")
+    before.setdefault(stage, getattr(module, stage))
+    setattr(module, stage, change(before[stage]))
+
+
+def restored() -> None:
+    for stage, function in before.items():
+        setattr(importlib.import_module(f"nnpipe.stages.{stage}"), stage, function)
+
+
+def meet_elsewhere(stages: list[str], folder: str) -> None:
+    """Let each of these stages wait until all of them have begun, each in a process of its own."""
+
+    def waiting_in(stage: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        def change(function: Callable[..., None]) -> Callable[..., None]:
+            def wait_for_all(config: object, work: Work) -> None:
+                Path(folder, stage).write_text(str(os.getpid()))
+                deadline = time.monotonic() + 60
+                while not all(Path(folder, other).exists() for other in stages):
+                    assert time.monotonic() < deadline, f"{stage} waited for the others for a minute"
+                    time.sleep(0.01)
+                function(config, work)
+
+            return wait_for_all
+
+        return change
+
+    for stage in stages:
+        changed(stage, waiting_in(stage))
+
+
+def break_stage(stage: str) -> None:
+    def broken(config: object, work: Work) -> None:
+        raise PROBLEM
+
+    changed(stage, lambda function: broken)
