@@ -25,7 +25,7 @@ def check_dask() -> None:
 def check_scheduler(address: str) -> None:
     """Refuse an address at which no scheduler answers; tell it if nobody works for it yet."""
     from distributed import Client
-    from distributed.comm import get_address_host_port
+    from distributed.comm.addressing import get_address_host_port
 
     where = f"--address {address}"
     try:
