@@ -30,8 +30,9 @@ from benchmarks.queues import Costs, simulate
 from nnpipe.cli import main as nnpipe
 from nnpipe.store.store import Store
 
-GATE = {"local disk": 0.005, "file server": 0.05}  # seconds a stage: the one measured here, the other supposed
-SCHEDULER, PREFECT = 0.005, 0.05  # seconds a stage, measured here
+GATE = {"local disk": 0.02, "file server": 0.1}  # seconds a stage: the one measured here, the other supposed
+DRIVER, PREFECT = 0.04, 0.04  # seconds a stage, measured here
+SETTLE = 5.0  # seconds in which Prefect's server writes down what it was told
 
 
 def main(words: list[str] | None = None) -> None:
@@ -187,13 +188,17 @@ def dask_tables(folder: Path, quick: bool) -> Iterator[Table]:
     from flows.cluster import local_cluster
 
     tasks = 20 if quick else 1_000
-    cells = []
+    cells, spent = [], {}
     with local_cluster(2) as address, Client(address, set_as_default=False) as client:
         cells.append(("Dask, 2 processes", str(tasks), *_told(tasks, partial(_submit, client, tasks))))
         few = 5 if quick else 100
         with _server(folder):
             through = partial(_flow, DaskTaskRunner(address=address))
             cells.append(("Prefect on Dask, 2 processes", str(few), *_told(few, partial(through, few))))
+            before = _spent(client)
+            through(few)
+            time.sleep(SETTLE)
+            spent = {who: 1000 * (after - before[who]) / few for who, after in _spent(client).items()}
     for workers in (2,) if quick else (16, 64):
         with (
             LocalCluster(workers, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
@@ -203,6 +208,19 @@ def dask_tables(folder: Path, quick: bool) -> Iterator[Table]:
                 (f"Dask, {workers} workers in one process", str(tasks), *_told(tasks, partial(_submit, client, tasks)))
             )
     yield Table("A task that does nothing", ("on", "tasks", "ms a task", "tasks a second"), tuple(cells))
+    told = tuple((who, number(each)) for who, each in spent.items())
+    yield Table("Processor time of a task through Prefect on Dask", ("of", "ms"), told)
+
+
+def _spent(client: Any) -> dict[str, float]:
+    """Processor seconds so far: of this process with Dask's scheduler in it, of the workers, of Prefect's server."""
+    import psutil
+
+    workers = set(client.run(os.getpid).values())
+    spent = {"driver and scheduler": sum(os.times()[:2]), "workers": 0.0, "Prefect's server": 0.0}
+    for process in psutil.Process().children(recursive=True):
+        spent["workers" if process.pid in workers else "Prefect's server"] += sum(process.cpu_times()[:2])
+    return spent
 
 
 def _told(tasks: int, work: Callable[[], object]) -> tuple[str, str]:
@@ -269,13 +287,13 @@ def _task_runs() -> int:
 
 def simulated_tables(folder: Path, quick: bool) -> Iterator[Table]:
     """How busy workers are, and those whom they share."""
-    columns = ("gate on", "stage, s", "workers", "stages a second", "workers busy", "gate", "scheduler", "Prefect")
+    columns = ("gate on", "stage, s", "workers", "stages a second", "workers busy", "gate", "driver", "Prefect")
     cells = []
     for place, gate in GATE.items():
         for stage in (10.0, 60.0, 600.0):
             for workers in (10, 100, 1_000):
-                found = simulate(workers, stage, Costs(gate, SCHEDULER, PREFECT), rounds=3 if quick else 30)
-                shares = (found.busy, found.gate, found.scheduler, found.prefect)
+                found = simulate(workers, stage, Costs(gate, DRIVER, PREFECT), rounds=3 if quick else 30)
+                shares = (found.busy, found.gate, found.driver, found.prefect)
                 told = (f"{share:.0%}" for share in shares)
                 cells.append((place, f"{stage:g}", f"{workers:,}", number(found.stages), *told))
     yield Table("Many workers, simulated", columns, tuple(cells))

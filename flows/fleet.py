@@ -6,6 +6,7 @@ recorded and finished here.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -16,6 +17,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, cast
 
 from distributed import KilledWorker
+from distributed.utils import silence_logging_cmgr
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -93,7 +95,7 @@ def run_fleet(
     try:
         if address:
             check_scheduler(address)
-        with quiet_terminal(), ExitStack() as started, prefect_api():
+        with quiet_terminal(), silence_logging_cmgr(logging.CRITICAL), ExitStack() as started, prefect_api():
             runner: Any = DaskTaskRunner(address=address or started.enter_context(local_cluster(workers)))
             carry_out = flow(name="train", flow_run_name=name, task_runner=runner, **OPTIONS)(_carry_out)
             with fleet.under_way():
