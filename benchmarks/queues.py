@@ -48,7 +48,7 @@ def simulate(workers: int, stage: float, costs: Costs, *, rounds: int = 30, seed
     heapq.heapify(events)
     free = {"gate": 0.0, "driver": 0.0}
     service = {"gate": costs.gate, "driver": costs.driver}
-    done, now = 0, 0.0
+    done = 0
     while done < rounds * workers:
         now, worker, where = heapq.heappop(events)
         free[where] = max(now, free[where]) + service[where]
@@ -57,7 +57,7 @@ def simulate(workers: int, stage: float, costs: Costs, *, rounds: int = 30, seed
         else:
             done += 1
             heapq.heappush(events, (free[where] + chance.expovariate(1 / stage), worker, "gate"))
-    rate = done / now
+    rate = done / free["driver"]
     return Outcome(
         busy=rate * stage / workers,
         stages=rate,

@@ -250,7 +250,7 @@ def prefect_tables(folder: Path, quick: bool) -> Iterator[Table]:
     """What Prefect's server records in a second: runs of a flow, and of tasks until the last is in its data base."""
     from prefect.task_runners import ThreadPoolTaskRunner
 
-    flows, tasks = (3, 10) if quick else (50, 500)
+    flows, tasks = (3, 10) if quick else (20, 200)
     with _server(folder):
         through = partial(_flow, ThreadPoolTaskRunner(max_workers=4))
         through(1)
