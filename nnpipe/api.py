@@ -251,11 +251,15 @@ def known(what: str, name: str, names: tuple[str, ...]) -> None:
 
 
 def check_engine(engine: str, address: str | None, jobs: int | None) -> None:
-    """Refuse an engine that is none, and options that only another one has.
+    """Refuse an engine that is none or is not installed, and options that only another one has.
 
     jobs: where it only says how many workers Dask starts.
     """
     known("engine", engine, ENGINES)
+    if engine == "dask":
+        from flows.cluster import check_dask
+
+        check_dask()
     if address is not None and engine != "dask":
         raise UsageError("--address is for Dask", expected="--engine dask", found=f"--engine {engine}")
     if jobs is not None and (engine != "dask" or address is not None):
@@ -272,9 +276,6 @@ def engine_named(name: Engine, address: str | None = None, workers: int = 1) -> 
     if find_spec("prefect") is None:
         raise UsageError("Prefect is not installed", expected="the package prefect", hint="--engine local needs none")
     if name == "dask":
-        from flows.cluster import check_dask
-
-        check_dask()
         from flows.fleet import run_dask
 
         return partial(run_dask, address=address, workers=workers)

@@ -78,12 +78,12 @@ class Members:
         name: of the whole, as Prefect shows it.
         address: of a scheduler; without one so many ``workers`` are started here.
         """
-        from flows.fleet import run_fleet
-
         with ExitStack() as watched:
             executions = dict(self._begin(watched))
             if not executions:
                 return
+            from flows.fleet import run_fleet
+
             outcomes = run_fleet(
                 list(executions.values()),
                 name,

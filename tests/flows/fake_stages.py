@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Event
-from typing import Literal
+from typing import Any, Literal
 
 from nnpipe.errors import DataError, Interrupted
 from nnpipe.spec import Part
@@ -83,3 +83,12 @@ def break_stage(stage: str) -> None:
         raise PROBLEM
 
     changed(stage, lambda function: broken)
+
+
+def die_in(stage: str) -> None:
+    changed(stage, lambda function: lambda config, work: os._exit(1))
+
+
+def allow_failures(number: int, dask_scheduler: Any) -> None:
+    """Called on Dask's scheduler: how many workers may die of a task before it is not tried again."""
+    dask_scheduler.allowed_failures = number

@@ -22,7 +22,7 @@ import nnpipe
 from flows import cluster as module
 from flows.cluster import check_scheduler, local_cluster
 from nnpipe.cli import main
-from nnpipe.errors import DataError, Interrupted, NnpipeError, UsageError
+from nnpipe.errors import DataError, Interrupted, NnpipeError, StageError, UsageError
 from nnpipe.pipeline.run import Run
 from nnpipe.stages.work import Silent
 
@@ -200,6 +200,34 @@ def test_a_stage_that_fails_is_told_as_the_local_engine_tells_it_and_what_was_fi
     assert [stage["name"] for stage in json.loads(record.read_text())["stages"]] == ["ingest", "finetune"]
     on_workers(fakes().restored)
     assert [stage.status for stage in run(until="evaluate").stages] == ["reused", "reused", "computed"]
+
+
+def test_a_failure_ends_a_sweep_if_that_was_asked_and_each_run_says_how_it_ended(
+    spec: Path, address: str, on_workers: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(SPEC + "matrix: {seed: [0, 1]}\n")
+    on_workers(fakes().break_stage, "evaluate")
+    words = ["sweep", str(spec), "--store", str(spec.parent / "dask"), "--engine", "dask", "--address", address]
+    assert main([*words, "--fail-fast", "--json"]) == 1
+    said = capsys.readouterr()
+    runs = json.loads(said.out)["runs"]
+    assert {"failed"} <= {run["status"] for run in runs} <= {"failed", "interrupted"}
+    assert fakes().PROBLEM.what in said.err
+    records = [json.loads(path.read_text()) for path in (spec.parent / "dask" / "runs").glob("*.json")]
+    assert {record["run"]: record["status"] for record in records}.items() >= {
+        (run["run"], run["status"]) for run in runs
+    }
+
+
+def test_a_stage_of_which_every_worker_dies_has_failed(
+    run: Callable[..., Run], address: str, on_workers: Callable[..., Any]
+) -> None:
+    on_workers(fakes().die_in, "evaluate")
+    with Client(address, set_as_default=False) as client:
+        client.run_on_scheduler(fakes().allow_failures, 0)
+        with pytest.raises(StageError, match="evaluate: each worker that tried it died, 1 of them"):
+            run()
+        client.run_on_scheduler(fakes().allow_failures, 3)
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_soon(monkeypatch: pytest.MonkeyPatch) -> None:
