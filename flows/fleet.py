@@ -6,32 +6,26 @@ recorded and finished here.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from contextvars import ContextVar
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING, Any, cast
 
 from distributed import KilledWorker
-from distributed.utils import silence_logging_cmgr
-from prefect import flow, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Failed
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.artifacts import Artifacts
-from flows.cluster import check_scheduler, local_cluster
 from flows.events import tell_promotion
-from flows.server import prefect_api
-from flows.states import in_our_words, over, weightiest
+from flows.states import in_our_words, over, together, weightiest
 from flows.tasks import OPTIONS
-from flows.train import quiet_terminal
 from flows.worker import carry_out_stage, stop
 from nnpipe.errors import Interrupted, NnpipeError, StageError
 from nnpipe.pipeline.elsewhere import Failure, order
@@ -58,65 +52,6 @@ class Node:
     future: PrefectDaskFuture[Any] = field(init=False)
 
 
-def run_dask(execution: Execution, *, address: str | None, workers: int) -> Run:
-    """Execute every stage on a cluster, independent ones side by side; the run is recorded however it ends.
-
-    Raises:
-        NnpipeError: a stage failed, or no scheduler, or no Prefect server, answers.
-        Interrupted: somebody asked to stop.
-    """
-    stopping = execution.stopping
-    (outcome,) = run_fleet([execution], execution.name, address=address, workers=workers, stopping=stopping)
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome
-
-
-def run_fleet(
-    executions: Sequence[Execution],
-    name: str,
-    *,
-    address: str | None = None,
-    workers: int = 1,
-    stopping: Event,
-    fail_fast: bool = False,
-) -> list[Run | BaseException]:
-    """Carry out runs on a cluster; of each what came out, or the error that ended it. Every run is recorded.
-
-    address: of a Dask scheduler; without one so many ``workers`` are started on this machine.
-    stopping: set it to stop; stages under way keep a checkpoint.
-    fail_fast: whether the first failure stops all others.
-
-    Raises:
-        NnpipeError: no scheduler, or no Prefect server answers. Nothing was begun.
-    """
-    fleet = Fleet(executions, stopping, fail_fast=fail_fast)
-    began = False
-    try:
-        if address:
-            check_scheduler(address)
-        with quiet_terminal(), silence_logging_cmgr(logging.CRITICAL), ExitStack() as started, prefect_api():
-            runner: Any = DaskTaskRunner(address=address or started.enter_context(local_cluster(workers)))
-            carry_out = flow(name="train", flow_run_name=name, task_runner=runner, **OPTIONS)(_carry_out)
-            with fleet.under_way():
-                began = True
-                specs = sorted({execution.plan.spec.name for execution in executions})
-                carry_out(specs, str(executions[0].plan.store.root), return_state=True)
-    except BaseException as error:
-        fleet.fail(error)
-        if not began:
-            raise
-    return fleet.outcomes()
-
-
-_fleet: ContextVar[Fleet] = ContextVar("fleet")
-
-
-def _carry_out(specs: list[str], store: str) -> State:
-    """Runs on a Dask cluster."""
-    return _fleet.get().carry_out()
-
-
 class Fleet:
     """Executions under way; ``carry_out`` is the body of their flow."""
 
@@ -130,15 +65,6 @@ class Fleet:
         self._taken, self._failed = 0, False
         # A run has pages in Prefect's UI. Those of a sweep's many runs would be looked at by nobody.
         self._shown = Artifacts(executions[0]) if len(executions) == 1 else None
-
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """Within it the flow finds these executions."""
-        token = _fleet.set(self)
-        try:
-            yield
-        finally:
-            _fleet.reset(token)
 
     def carry_out(self) -> State:
         """Run every stage as a task; the state that the flow ends in. The runs are recorded."""
@@ -172,7 +98,7 @@ class Fleet:
             self._stopping.set()
             self._take_all(client)
             raise
-        return _together([self._finish(execution) for execution in self._executions])
+        return together([self._finish(execution) for execution in self._executions])
 
     def _submit(self) -> None:
         known: dict[str, Node] = {}
@@ -181,12 +107,13 @@ class Fleet:
             meant = meanings(stages)
             for stage in stages:
                 node = known.get(meant[stage.name])
-                if node is None:
-                    node = known[meant[stage.name]] = Node(stage.name, [])
-                    before = {word: known[meant[made_by]].future for word, made_by in stage.inputs.items()}
-                    node.future = self._task(execution, stage.name, before)
-                    self._nodes.append(node)
-                node.executions.append(execution)
+                if node:
+                    node.executions.append(execution)
+                    continue
+                node = known[meant[stage.name]] = Node(stage.name, [execution])
+                self._nodes.append(node)  # before its worker can tell anything
+                before = {word: known[meant[made_by]].future for word, made_by in stage.inputs.items()}
+                node.future = self._task(execution, stage.name, before)
         for node in self._nodes:
             node.future.wrapped_future.add_done_callback(lambda _, node=node: self._ended.put(node))
 
@@ -194,7 +121,7 @@ class Fleet:
         self, execution: Execution, stage: str, inputs: dict[str, PrefectDaskFuture[Any]]
     ) -> PrefectDaskFuture[Any]:
         named = task(name=stage, task_run_name=stage, cache_policy=NO_CACHE, **OPTIONS)(carry_out_stage)
-        future = named.submit(order(execution, stage), self._topic, len(self._nodes), inputs)
+        future = named.submit(order(execution, stage), self._topic, len(self._nodes) - 1, inputs)
         if self._shown:
             self._shown.tasks[stage] = future.task_run_id
         return cast("PrefectDaskFuture[Any]", future)
@@ -266,14 +193,3 @@ def _answer(node: Node) -> StageResult | Failure | None:
         return Failure(StageError(f"{node.stage}: the cluster was lost", found=str(error), hint=hint))
     data = getattr(state.data, "result", state.data)  # Prefect wraps what it takes for a result
     return StageResult(**data) if state.is_completed() else data if isinstance(data, Failure) else None
-
-
-def _together(states: list[State]) -> State:
-    """The state of a flow of several runs."""
-    bad = [state for state in states if not state.is_completed()]
-    if len(states) == 1:
-        return states[0]
-    if not bad:
-        return Completed(message=f"{len(states)} runs done")
-    ended = Cancelled if all(state.is_cancelled() for state in bad) else Failed
-    return ended(message=f"{len(bad)} of {len(states)} runs did not come to their end")

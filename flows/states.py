@@ -42,6 +42,17 @@ def words(run: Run) -> str:
     return ", ".join([run.told, *moved, *([f"report {run.report}"] if run.report and new else [])])
 
 
+def together(states: list[State]) -> State:
+    """The state of a flow of several runs."""
+    bad = [state for state in states if not state.is_completed()]
+    if len(states) == 1:
+        return states[0]
+    if not bad:
+        return Completed(message=f"{len(states)} runs done")
+    ended = Cancelled if all(state.is_cancelled() for state in bad) else Failed
+    return ended(message=f"{len(bad)} of {len(states)} runs did not come to their end")
+
+
 def weightiest(errors: Sequence[BaseException]) -> BaseException | None:
     """The first failure; that others were interrupted says less."""
     return next((error for error in errors if not isinstance(error, Interrupted)), next(iter(errors), None))

@@ -276,7 +276,7 @@ def engine_named(name: Engine, address: str | None = None, workers: int = 1) -> 
     if find_spec("prefect") is None:
         raise UsageError("Prefect is not installed", expected="the package prefect", hint="--engine local needs none")
     if name == "dask":
-        from flows.fleet import run_dask
+        from flows.dask_engine import run_dask
 
         return partial(run_dask, address=address, workers=workers)
     from flows.train import run_prefect

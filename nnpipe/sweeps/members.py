@@ -82,7 +82,7 @@ class Members:
             executions = dict(self._begin(watched))
             if not executions:
                 return
-            from flows.fleet import run_fleet
+            from flows.dask_engine import run_fleet
 
             outcomes = run_fleet(
                 list(executions.values()),
