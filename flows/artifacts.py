@@ -73,10 +73,14 @@ class Progress:
 
 
 class Artifacts(Silent):
-    """An observer of one execution that keeps its pages and progress bars in Prefect, while ``written`` is entered."""
+    """An observer of one execution that keeps its pages and progress bars in Prefect, while ``written`` is entered.
+
+    tasks: stage -> the task that carries it out, where that is not the one that tells.
+    """
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
+        self.tasks: dict[str, UUID] = {}
         self._waiting: SimpleQueue[Callable[[SyncPrefectClient], object] | None] = SimpleQueue()
         self._progress: dict[str, Progress] = {}
         self._lock, self._gone = Lock(), False
@@ -105,9 +109,8 @@ class Artifacts(Silent):
     # -- what is told ----------------------------------------------------------------------------------------
 
     def started(self, stage: str) -> None:
-        planned, context = self._execution.plan[stage], TaskRunContext.get()
+        planned, task = self._execution.plan[stage], self._task(stage)
         epoch = None if planned.status == "resume" else 0
-        task = context.task_run.id if context else None
         with self._lock:
             self._progress[stage] = Progress(planned.stage.epochs, epoch, task, time.monotonic())
 
@@ -127,9 +130,8 @@ class Artifacts(Silent):
             self._progress[stage].ended = status
 
     def made(self, result: StageResult) -> None:
-        """Leave a page on what a stage made. Called in its task."""
-        context = TaskRunContext.get()
-        task, spec = (context.task_run.id if context else None), self._execution.plan.spec.name
+        """Leave a page on what a stage made. Called in its task, if ``tasks`` does not have it."""
+        task, spec = self._task(result.name), self._execution.plan.spec.name
 
         def write(client: SyncPrefectClient) -> None:
             page = stage_page(spec, result, self._execution.artifact(result.name))
@@ -142,6 +144,10 @@ class Artifacts(Silent):
         told = f"{run.run}: {run.status}"
         name = key(run.spec, "run")
         self._waiting.put(lambda client: self._create(client, name, "markdown", run_page(run), told, None))
+
+    def _task(self, stage: str) -> UUID | None:
+        context = TaskRunContext.get()
+        return context.task_run.id if context else self.tasks.get(stage)
 
     # -- what is written: by one thread ----------------------------------------------------------------------
 

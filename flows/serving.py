@@ -28,7 +28,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Scheduled
 
 from flows.scheduled import carry_out
-from flows.tasks import words
+from flows.states import words
 from flows.train import under_way
 from nnpipe.errors import UsageError
 from nnpipe.pipeline.run import Run

@@ -7,24 +7,23 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture, wait
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Cancelled, Failed
 
 from flows.artifacts import Artifacts
 from flows.events import tell_promotion
 from flows.server_process import WITHOUT
-from nnpipe.errors import Interrupted, NnpipeError, StageError
+from flows.states import in_our_words, made, over, weightiest
+from nnpipe.errors import Interrupted, StageError
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.execute import Execution
-    from nnpipe.pipeline.run import Run, StageResult
+    from nnpipe.pipeline.run import Run
 
 OPTIONS: dict[str, Any] = {"persist_result": False, "retries": 0}
 
@@ -66,10 +65,10 @@ class Training:
     def fail(self, error: BaseException) -> None:
         """Note that Prefect, or a signal, ended the run; it is recorded, if it was not yet."""
         if self.run is None:
-            self._errors.append(_in_our_words(error))
+            self._errors.append(in_our_words(error))
             self._finish()
         elif not isinstance(error, Exception):
-            self._errors.append(_in_our_words(error))
+            self._errors.append(in_our_words(error))
 
     def outcome(self) -> Run:
         """The recorded run, or the error that ended it."""
@@ -87,7 +86,7 @@ class Training:
                 # The copy tells whose task it is.
                 result = self._threads.submit(copy_context().run, self.execution.execute, name).result()
                 self._shown.made(result)
-                return _state(result)
+                return made(result)
             except Interrupted as error:
                 self._errors.append(error)
                 return Cancelled(message=str(error))
@@ -113,39 +112,7 @@ class Training:
             return Failed(message=str(unrecorded))
         self._shown.over(self.run)
         tell_promotion(self.run)
-        if error is None:
-            return Completed(message=words(self.run))
-        return (Cancelled if isinstance(error, Interrupted) else Failed)(message=str(error))
+        return over(self.run, error)
 
     def _error(self) -> BaseException | None:
-        """The first failure; that others were interrupted says less."""
-        failures = [error for error in self._errors if not isinstance(error, Interrupted)]
-        return next(iter(failures or self._errors), None)
-
-
-def _state(result: StageResult) -> State:
-    artifact = f"artifact {result.artifact[:12]}"
-    if result.status == "reused":
-        return Completed(name="Cached", message=artifact, data=asdict(result))
-    if result.status == "resumed":
-        return Completed(name="Resumed", message=f"went on from a checkpoint: {artifact}", data=asdict(result))
-    return Completed(message=artifact, data=asdict(result))
-
-
-def words(run: Run) -> str:
-    """What a flow run says of a run that is over."""
-    new = any(stage.status != "reused" for stage in run.stages)
-    promotion = run.promotion
-    moved = [f"{promotion['ref']} {'moved' if promotion['promoted'] else 'stays'}"] if promotion else []
-    return ", ".join([run.told, *moved, *([f"report {run.report}"] if run.report and new else [])])
-
-
-def _in_our_words(error: BaseException) -> BaseException:
-    if isinstance(error, TerminationSignal):
-        return Interrupted("stopped by a signal")
-    if isinstance(error, NnpipeError) or not isinstance(error, Exception):
-        return error
-    what = f"Prefect failed: {type(error).__name__}: {error}"
-    renamed = NnpipeError(what, hint=f"finished stages are kept; {WITHOUT}")
-    renamed.__cause__ = error
-    return renamed
+        return weightiest(self._errors)

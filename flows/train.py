@@ -18,7 +18,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.server import prefect_api
 from flows.server_process import ServerAwayError, TemporaryServer
-from flows.tasks import OPTIONS, Training, words
+from flows.states import words
+from flows.tasks import OPTIONS, Training
 from nnpipe.errors import NnpipeError
 from nnpipe.pipeline.event_log import EventLog, LoggedStages, warn
 

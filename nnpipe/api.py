@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     SpecLike = str | os.PathLike[str] | Mapping[str, Any] | Spec
     Overrides = Mapping[str, Any] | Iterable[str]
 
-Engine = Literal["prefect", "local"]
+Engine = Literal["prefect", "local", "dask"]
+ENGINES = ("prefect", "local", "dask")
 Device = Literal["auto", "cpu", "cuda"]
 Log = Literal["tensorboard", "none"]
 LogFormat = Literal["text", "json"]
@@ -52,6 +54,8 @@ def run(
     memory: int | None = None,
     observer: Observer | None = None,
     root: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    address: str | None = None,
 ) -> Run:
     """Compute what a spec says and was never computed before; reuse the rest.
 
@@ -69,6 +73,8 @@ def run(
         log=log,
         memory=memory,
         observer=observer,
+        jobs=jobs,
+        address=address,
     )
 
 
@@ -134,6 +140,8 @@ def execute(
     log: Log | None = None,
     memory: int | None = None,
     observer: Observer | None = None,
+    jobs: int | None = None,
+    address: str | None = None,
 ) -> Run:
     """Carry out a plan. Of several processes that torchrun started, all call this; see docs/distributed-training.md.
 
@@ -146,25 +154,31 @@ def execute(
     memory: bytes that the training, validation or test examples may take; what is larger is read from its file while it
         is used, with the same result. None: a quarter of what is free when a stage begins.
     observer: is told how stages come along.
+    jobs: how many workers the engine dask starts on this machine, each with its share of the processors; left out, one
+        for each ``threads`` processors, or a single one.
+    address: of a Dask scheduler whose workers are used instead.
 
     Raises:
-        NnpipeError: a stage failed.
+        NnpipeError: a stage failed, or no scheduler answers.
         UsageError: event files are wanted, and the package tensorboard is not there.
         Interrupted: it was asked to stop; the same call goes on from there.
     """
     from nnpipe.pipeline.execute import Execution
-    from nnpipe.pipeline.runtime import Runtime
+    from nnpipe.pipeline.runtime import Runtime, workers_and_threads
     from nnpipe.pipeline.signals import stopped_by_signals
     from nnpipe.pipeline.together import run_joining, run_leading
     from nnpipe.training.team import team_of_this_process
 
     known("device", device, ("auto", "cpu", "cuda"))
-    known("engine", engine, ("prefect", "local"))
+    check_engine(engine, address, jobs)
     if log is not None:
         known("log", log, ("tensorboard", "none"))
+    workers = 1
+    if engine == "dask" and address is None:
+        workers, threads = workers_and_threads(jobs, threads, at_once=len(plan.stages) if threads else 1)
     team, stopping = team_of_this_process(), Event()
     runtime = Runtime(device, threads, checkpoint_every, log, memory, team)
-    carry_out = engine_named("local" if plan.nothing_to_do or team else engine)
+    carry_out = engine_named("local" if plan.nothing_to_do or team else engine, address, workers)
     with stopped_by_signals(stopping):
         try:
             if team and not team.leads:
@@ -248,14 +262,35 @@ def known(what: str, name: str, names: tuple[str, ...]) -> None:
         raise UsageError(f"no {what} {name!r}", expected="one of " + ", ".join(names), hint=nearest(name, names))
 
 
-def engine_named(name: Engine) -> Callable[[Execution], Run]:
-    """What carries out an execution; Prefect is imported only if it is wanted."""
+def check_engine(engine: str, address: str | None, jobs: int | None) -> None:
+    """Refuse an engine that is none or is not installed, and options that only another one has.
+
+    jobs: where it only says how many workers Dask starts.
+    """
+    known("engine", engine, ENGINES)
+    if engine == "dask":
+        from flows.cluster import check_dask
+
+        check_dask()
+    if address is not None and engine != "dask":
+        raise UsageError("--address is for Dask", expected="--engine dask", found=f"--engine {engine}")
+    if jobs is not None and (engine != "dask" or address is not None):
+        found = "--address, whose workers are there already" if engine == "dask" else f"--engine {engine}"
+        raise UsageError("--jobs is for workers that Dask starts here", expected="--engine dask", found=found)
+
+
+def engine_named(name: Engine, address: str | None = None, workers: int = 1) -> Callable[[Execution], Run]:
+    """What carries out an execution; Prefect and Dask are imported only if they are wanted."""
     if name == "local":
         from nnpipe.pipeline.local import run_local
 
         return run_local
     if find_spec("prefect") is None:
         raise UsageError("Prefect is not installed", expected="the package prefect", hint="--engine local needs none")
+    if name == "dask":
+        from flows.dask_engine import run_dask
+
+        return partial(run_dask, address=address, workers=workers)
     from flows.engine import run_early
 
     return run_early

@@ -168,3 +168,16 @@ def test_files_like_those_of_mnist_are_read_as_they_are(tmp_path):
     assert images.shape == (60, 28, 28)
     assert next(images.blocks(60)).max() == 255
     assert np.frombuffer(labels[8:], np.uint8).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_simulated_workers_wait_as_queueing_theory_says():
+    from benchmarks.queues import Costs, simulate
+
+    costs = Costs(gate=0.5, driver=0.5, prefect=2.0)
+    alone = simulate(1, 9.0, costs, rounds=10_000)
+    assert alone.busy == pytest.approx(0.9, abs=0.005)  # nobody to wait for: 9 of 10 s
+    assert alone.prefect == pytest.approx(0.2, abs=0.005)
+    many = simulate(100, 9.0, Costs(gate=0.5, driver=0.1, prefect=2.0))
+    assert many.stages == pytest.approx(2.0, rel=0.02)  # the gate serves two a second, and no more
+    assert many.gate == pytest.approx(1.0, rel=0.02)
+    assert many.busy == pytest.approx(2.0 * 9.0 / 100, rel=0.02)

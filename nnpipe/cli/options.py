@@ -60,6 +60,15 @@ Memory = Annotated[
         show_default=False,
     ),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="With --engine dask: a scheduler whose workers are used, as tcp://host:8786. Left out: workers are "
+        "started here.",
+        show_default=False,
+    ),
+]
 LogLines = Annotated[
     LogFormat,
     typer.Option("--log-format", envvar="NNPIPE_LOG_FORMAT", help="json: an object for each event, a line on stderr."),

@@ -11,6 +11,7 @@ import typer
 from nnpipe.api import Device, Engine, Log
 from nnpipe.cli.options import (
     DEFAULT_STORE,
+    Address,
     AsJson,
     Force,
     LogLines,
@@ -33,6 +34,11 @@ def run(
     until: Until = None,
     force: Force = None,
     engine: Annotated[Engine, typer.Option(help="What runs the stages.")] = "prefect",
+    address: Address = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --engine dask: workers to start here.", show_default=False),
+    ] = None,
     device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Threads of torch on a CPU.", show_default=False)
@@ -67,6 +73,8 @@ def run(
                 log=log,
                 memory=memory,
                 observer=observer,
+                jobs=jobs,
+                address=address,
             )
         if events and not joining():
             events.ended(done)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from nnpipe.api import Device, Engine
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Memory, Overrides, SpecFile, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, Address, AsJson, Memory, Overrides, SpecFile, StoreFolder
 from nnpipe.errors import StageError, UsageError
 
 if TYPE_CHECKING:
@@ -39,10 +39,20 @@ def sweep(
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the table there.", show_default=False)
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="How many runs at a time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="How many runs at a time; one if left out. With --engine dask: workers to start here, as many as can "
+            "be busy if left out.",
+            show_default=False,
+        ),
+    ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="A run that fails ends the sweep.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be computed and shared.")] = False,
     engine: Annotated[Engine, typer.Option(help="What runs the stages.")] = "local",
+    address: Address = None,
     device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = "auto",
     threads: Annotated[
         int | None,
@@ -65,6 +75,7 @@ def sweep(
 
         _print_plan(family, plan_family(family, open_store(store), device), as_json=as_json)
         return
+    one_by_one = engine != "dask" and jobs in (None, 1)
     done = interface.sweep(
         spec,
         set=overrides or (),
@@ -77,7 +88,8 @@ def sweep(
         threads=threads,
         checkpoint_every=checkpoint_every,
         memory=memory,
-        watch=_watch(family, sys.stderr if as_json else sys.stdout, jobs, quiet=quiet),
+        watch=_watch(family, sys.stderr if as_json else sys.stdout, one_by_one=one_by_one, quiet=quiet),
+        address=address,
     )
     if table is not None:
         table.write_text(done.to_csv())
@@ -91,7 +103,7 @@ def width() -> int:
     return shutil.get_terminal_size((UNLIMITED, 24)).columns
 
 
-def _watch(family: Family, stream: TextIO, jobs: int, *, quiet: bool) -> Watch:
+def _watch(family: Family, stream: TextIO, *, one_by_one: bool, quiet: bool) -> Watch:
     from nnpipe.cli.progress import Lines, watching
 
     total = len(family.members)
@@ -101,7 +113,7 @@ def _watch(family: Family, stream: TextIO, jobs: int, *, quiet: bool) -> Watch:
         place = f"[{number:>{len(str(total))}}/{total}]"
         if not quiet:
             print(f"{place} {member.told}\n", end="", file=stream, flush=True)
-        if jobs == 1 or quiet:
+        if one_by_one or quiet:
             with watching(plan, stream, quiet=quiet) as observer:
                 yield observer
         else:

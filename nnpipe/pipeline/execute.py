@@ -46,7 +46,9 @@ class Execution:
     stopping: set it to stop: stages under way keep a checkpoint and raise Interrupted.
     latest: whether it is the newest state of its spec: if all goes well ``NAME/latest`` moves to its model, its gate is
         asked and its hooks run. Members of a sweep are not.
+    run: the run that this is a part of, carried out elsewhere; whoever began it holds its lease and records it.
     whole_spec: what was asked for, as the record tells it.
+    traceback: where a stage failed that did not say so in our words.
     """
 
     def __init__(
@@ -57,14 +59,15 @@ class Execution:
         *,
         stopping: Event | None = None,
         latest: bool = True,
+        run: str | None = None,
     ) -> None:
         self.plan, self.runtime, self.observer = plan, runtime or Runtime(), observer or Silent()
-        self.name = plan.store.runs.name(plan.spec.name)
+        self.name = run or plan.store.runs.name(plan.spec.name)
         self.stopping, self.latest = stopping or Event(), latest
         self.whole_spec: JSON = plan.spec.model_dump(mode="json")
         self.results: dict[str, StageResult] = {}
         self._records: dict[str, Record] = {}
-        self._traceback: str | None = None
+        self.traceback: str | None = None
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._events = event_files(plan, self.runtime, self.name, self.artifact)
@@ -73,7 +76,8 @@ class Execution:
         plan.store.prepare()
         plan.store.remember()  # what was measured for the plan: another run shall decide alike
         # A run that only looks things up is over before anything could be collected under its feet.
-        self._lease = None if plan.nothing_to_do else Lease(plan.store, self.name)
+        self._lasting = run is not None or not plan.nothing_to_do
+        self._lease = Lease(plan.store, self.name) if self._lasting and run is None else None
 
     def given(self, name: str, record: Record) -> None:
         """Count as executed what another run found or made, so that stages can read it under ``name``."""
@@ -107,6 +111,22 @@ class Execution:
         self.observer.finished(name, status, seconds)
         return self.results[name]
 
+    def accept(self, result: StageResult) -> None:
+        """Count a stage as executed that another process executed as a part of this run.
+
+        Raises:
+            StageError: what it says it made is not in the store.
+        """
+        record = self.plan.store.find(result.key)
+        if record is None:
+            raise StageError(
+                f"what {result.name} made elsewhere is not in the store",
+                where=str(self.plan.store.root),
+                hint="every worker needs the same store under the same name",
+            )
+        self._records[result.name], self.results[result.name] = record, result
+        self.observer.finished(result.name, result.status, result.seconds)
+
     def artifact(self, stage: str) -> Artifact:
         """The artifact of a stage that was executed, and how it came about."""
         return self.plan.store.artifact(self._records[stage].artifact, self._records[stage].made)
@@ -131,9 +151,9 @@ class Execution:
             "root": str(plan.root.resolve()),
             "precision": [decision.to_json() for decision in plan.decisions],
             # Of no account where nothing was computed, and finding it out takes a tenth of such a run's time.
-            "environment": self._environment if self._lease else None,
+            "environment": self._environment if self._lasting else None,
             "error": None if error is None else str(error),
-            "traceback": self._traceback,
+            "traceback": self.traceback,
         }
         self._recorded(run, details)
         if error is None and self.latest:
@@ -157,7 +177,7 @@ class Execution:
         self, stage: Stage, key: str, ingredients: JSON
     ) -> tuple[Record, Literal["computed", "reused", "resumed"]]:
         store, forced = self.plan.store, stage.name in self.plan.force
-        look_up = store.reuse if self._lease else store.find
+        look_up = store.reuse if self._lasting else store.find
         record = None if forced else look_up(key)
         if record and store.sound(record.artifact):
             return record, "reused"
@@ -242,7 +262,7 @@ class Execution:
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise no_room(work.output.directory) from error
-            self._traceback = traceback.format_exc()
+            self.traceback = traceback.format_exc()
             raise StageError(
                 f"stage {stage.name} failed: {type(error).__name__}: {error}",
                 where=str(self.plan.store.runs.path(self.name)),

@@ -90,14 +90,19 @@ def make_plan(
     until: str | None = None,
     force: Iterable[str] = (),
     device: Device = "auto",
+    start: str | None = None,
 ) -> Plan:
-    """Plan a run of ``spec``, up to the stage ``until``. device: where it will run, for ``precision: auto``.
+    """Plan a run of ``spec``, up to the stage ``until``.
+
+    device: where it will run, for ``precision: auto``.
+    start: the artifact that ``train.start`` means, where it was looked up before: since then a ref may have moved.
 
     Raises:
         UsageError: ``until`` or ``force`` names no stage of the spec, or the spec starts from what is not there.
     """
     spec, decisions = decide(spec, store, device)
-    stages = [_located(stage, store) for stage in needed_for(stages_of(_begun(spec, store)), until)]
+    stages = needed_for(stages_of(spec if start else _begun(spec, store)), until)
+    stages = [_located(stage, store, start) for stage in stages]
     for name in force:
         known_stage(name, [stage.name for stage in stages])
     planned: dict[str, PlannedStage] = {}
@@ -131,13 +136,13 @@ def _begun(spec: Spec, store: Store) -> Spec:
     return spec.model_copy(update={"train": spec.train.model_copy(update={"start": None})})
 
 
-def _located(stage: Stage, store: Store) -> Stage:
+def _located(stage: Stage, store: Store, start: str | None) -> Stage:
     """``stage`` with the ids of what it is given: from now on, a ref may move."""
     found = {}
     for word, name in stage.given.items():
         where = f"train.{word}.from"
         try:
-            found[word] = resolve(store, name)
+            found[word] = start or resolve(store, name)
         except UsageError as error:
             hint = error.hint or "run the spec that makes it first, with the same store"
             raise UsageError(

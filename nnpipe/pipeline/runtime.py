@@ -83,6 +83,17 @@ class Runtime:
             torch.set_num_threads(self.threads)
 
 
+def workers_and_threads(jobs: int | None, threads: int | None, at_once: int) -> tuple[int, int | None]:
+    """How many processes share this machine's processors, and how many threads each of them has.
+
+    at_once: how many have something to do at the same time, where ``jobs`` does not say how many are wanted.
+    Without ``threads`` each has an equal share of the processors, and a single one torch's own choice.
+    """
+    cores = os.cpu_count() or 1
+    workers = jobs or max(1, min(at_once, cores // (threads or 1)))
+    return workers, max(1, cores // workers) if threads is None and workers > 1 else threads
+
+
 def environment(root: Path) -> dict[str, JSON]:
     """What a result was made with: versions, machine, and the commit that ``root`` stands at."""
     versions = {}

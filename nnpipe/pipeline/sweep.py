@@ -156,11 +156,9 @@ def plan_family(family: Family, store: Store, device: Device = "auto") -> list[S
     plans = [make_plan(member.spec, store, family.root, device=device).stages for member in family.members]
     found: dict[str, list[tuple[str, Status]]] = {}
     for stages in sorted(plans, key=len, reverse=True):  # the longest has every stage, in order
-        meanings: dict[str, str] = {}
+        meant = meanings(planned.stage for planned in stages)
         for planned in stages:
-            stage = planned.stage
-            meanings[stage.name] = _meaning(stage, meanings)
-            found.setdefault(stage.name, []).append((meanings[stage.name], planned.status))
+            found.setdefault(planned.stage.name, []).append((meant[planned.stage.name], planned.status))
     counted = []
     for name, each in found.items():
         states = list(dict(each).values())
@@ -169,9 +167,12 @@ def plan_family(family: Family, store: Store, device: Device = "auto") -> list[S
     return counted
 
 
-def _meaning(stage: Stage, meanings: Mapping[str, str]) -> str:
-    """A digest of all that a spec says of a stage and of what comes before it."""
-    inputs = {word: meanings[made_by] for word, made_by in stage.inputs.items()}
-    source = identity(stage.source) if stage.source else None
-    given = dict(stage.given)
-    return digest("nnpipe/meaning/1", [stage.name, identity(stage.config), source, inputs, given, stage.seed])
+def meanings(stages: Iterable[Stage]) -> dict[str, str]:
+    """Of each stage a digest of all that a spec says of it and of what comes before it; ``stages`` are in order."""
+    found: dict[str, str] = {}
+    for stage in stages:
+        inputs = {word: found[made_by] for word, made_by in stage.inputs.items()}
+        source = identity(stage.source) if stage.source else None
+        said = [stage.name, identity(stage.config), source, inputs, dict(stage.given), stage.seed]
+        found[stage.name] = digest("nnpipe/meaning/1", said)
+    return found

@@ -12,7 +12,10 @@ from nnpipe.errors import Interrupted, NnpipeError
 from nnpipe.stages.work import Observer
 
 if TYPE_CHECKING:
+    from nnpipe.pipeline.execute import Execution
     from nnpipe.pipeline.plan import Plan
+    from nnpipe.pipeline.run import Run
+    from nnpipe.pipeline.runtime import Runtime
     from nnpipe.store.canonical import JSON
 
 Status = Literal["done", "failed", "interrupted", "not run"]
@@ -27,6 +30,12 @@ class Settings:
     threads: int | None = None
     checkpoint_every: float = 30.0
     memory: int | None = None
+
+    @property
+    def runtime(self) -> Runtime:
+        from nnpipe.pipeline.runtime import Runtime
+
+        return Runtime(self.device, self.threads, self.checkpoint_every, memory=self.memory)
 
 
 @dataclass(frozen=True)
@@ -51,17 +60,26 @@ def carry_out(plan: Plan, settings: Settings, observer: Observer, stopping: Even
 
     A failure is an answer, not an exception.
     """
-    from nnpipe.pipeline.execute import Execution
-    from nnpipe.pipeline.runtime import Runtime
-
     engine = engine_named("local" if plan.nothing_to_do else settings.engine)
-    runtime = Runtime(settings.device, settings.threads, settings.checkpoint_every, memory=settings.memory)
-    execution = Execution(plan, runtime, observer, stopping=stopping, latest=False)
+    execution = begun(plan, settings, observer, stopping)
     try:
-        run = engine(execution)
+        return answer_of(execution, engine(execution))
     except NnpipeError as error:
+        return answer_of(execution, error)
+
+
+def begun(plan: Plan, settings: Settings, observer: Observer, stopping: Event) -> Execution:
+    """The execution of a member, whoever carries it out."""
+    from nnpipe.pipeline.execute import Execution
+
+    return Execution(plan, settings.runtime, observer, stopping=stopping, latest=False)
+
+
+def answer_of(execution: Execution, outcome: Run | NnpipeError) -> Answer:
+    """What became of a member, given what came out of its execution or ended it."""
+    if isinstance(outcome, NnpipeError):
         stages = [asdict(result) for result in execution.results.values()]
-        status: Status = "interrupted" if isinstance(error, Interrupted) else "failed"
-        return Answer(execution.name, status, stages=stages, error=error.what)
-    told = run.to_json()
-    return Answer(run.run, "done", dict(run.metrics), told["stages"], run.report, run.seconds)
+        status: Status = "interrupted" if isinstance(outcome, Interrupted) else "failed"
+        return Answer(execution.name, status, stages=stages, error=outcome.what)
+    told = outcome.to_json()
+    return Answer(outcome.run, "done", dict(outcome.metrics), told["stages"], outcome.report, outcome.seconds)

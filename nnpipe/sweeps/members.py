@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from threading import Event
 from typing import TYPE_CHECKING
 
+from nnpipe.errors import NnpipeError
+from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.plan import Plan, make_plan
+from nnpipe.pipeline.run import Run
 from nnpipe.pipeline.sweep import Family, Member
 from nnpipe.stages.work import Observer
 from nnpipe.store.store import Store
-from nnpipe.sweeps.member import Answer, Settings, carry_out
+from nnpipe.sweeps.member import Answer, Settings, answer_of, begun, carry_out
 
 if TYPE_CHECKING:
     from nnpipe.sweeps.worker import Worker
@@ -69,6 +72,41 @@ class Members:
         for future in futures:
             future.result()
 
+    def on_cluster(self, name: str, address: str | None, workers: int) -> None:
+        """Carry them out on a Dask cluster: a stage that several need is one task.
+
+        name: of the whole, as Prefect shows it.
+        address: of a scheduler; without one so many ``workers`` are started here.
+        """
+        with ExitStack() as watched:
+            executions = dict(self._begin(watched))
+            if not executions:
+                return
+            from flows.dask_engine import run_fleet
+
+            outcomes = run_fleet(
+                list(executions.values()),
+                name,
+                address=address,
+                workers=min(workers, len(executions)),
+                stopping=self.stopping,
+                fail_fast=self._fail_fast,
+            )
+        for (number, execution), outcome in zip(executions.items(), outcomes, strict=True):
+            if not isinstance(outcome, Run | NnpipeError):  # asked once more to stop, at once
+                raise outcome
+            self.answers[number - 1] = answer_of(execution, outcome)
+
+    def _begin(self, watched: ExitStack) -> Iterator[tuple[int, Execution]]:
+        """The executions of those who have something to do; the others are over."""
+        for number, member in enumerate(self._family.members, start=1):
+            plan = self._plan(number)
+            if plan.nothing_to_do:
+                self._run(number, self._here)
+            else:
+                observer = watched.enter_context(self._watch(number, member, plan))
+                yield number, begun(plan, self._settings, observer, self.stopping)
+
     @property
     def _ending(self) -> bool:
         return self.stopping.is_set() or self._failed.is_set()
@@ -103,14 +141,17 @@ class Members:
                 worker.close()
 
     def _run(self, number: int, carry: Callable[[Plan, Observer], Answer]) -> None:
-        member = self._family.members[number - 1]
-        # A store of its own: what one remembers of files is not for several threads.
-        plan = make_plan(member.spec, Store(self._store.root), self._family.root, device=self._settings.device)
-        with self._watch(number, member, plan) as observer:
+        plan = self._plan(number)
+        with self._watch(number, self._family.members[number - 1], plan) as observer:
             answer = carry(plan, observer)
         self.answers[number - 1] = answer
         if answer.status == "failed" and self._fail_fast:
             self._failed.set()
+
+    def _plan(self, number: int) -> Plan:
+        spec = self._family.members[number - 1].spec
+        # A store of its own: what one remembers of files is not for several threads.
+        return make_plan(spec, Store(self._store.root), self._family.root, device=self._settings.device)
 
     def _here(self, plan: Plan, observer: Observer) -> Answer:
         return carry_out(plan, self._settings, observer, self.stopping)

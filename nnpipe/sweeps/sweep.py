@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
-from nnpipe.api import Device, Engine, assignments, document_of, known, open_store
+from nnpipe.api import Device, Engine, assignments, check_engine, document_of, known, open_store
 from nnpipe.errors import Interrupted, StageError, UsageError, nearest
 from nnpipe.pipeline import sweep as pipeline
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.graph import NO_RECIPE, Stage
 from nnpipe.pipeline.plan import Plan, PlannedStage
-from nnpipe.pipeline.runtime import Runtime
+from nnpipe.pipeline.runtime import Runtime, workers_and_threads
 from nnpipe.pipeline.signals import stopped_by_signals
 from nnpipe.pipeline.sweep import Family, Member
 from nnpipe.stages.sweep import Outcome, SweepReport, evaluation_of, network_of, report_of, template_digest
@@ -98,7 +98,7 @@ def sweep(
     set: Overrides = (),  # noqa: A002 - as --set
     store: str | os.PathLike[str] | None = None,
     metrics: Iterable[str] = (),
-    jobs: int = 1,
+    jobs: int | None = None,
     fail_fast: bool = False,
     engine: Engine = "local",
     device: Device = "auto",
@@ -107,6 +107,7 @@ def sweep(
     memory: int | None = None,
     watch: Watch | None = None,
     root: str | os.PathLike[str] | None = None,
+    address: str | None = None,
 ) -> Sweep:
     """Run every combination of a spec's ``matrix``; ``NAME/sweep`` then points at the report.
 
@@ -114,11 +115,13 @@ def sweep(
 
     spec, set, store, root: as for ``nnpipe.plan``; ``set`` holds for all, ``matrix.KEY`` sets the values of an axis.
     metrics: what is in the table; by default test_accuracy and test_loss, or all there are if these are not there.
-    jobs: how many runs at a time, each in a process of its own if it is more than one.
+    jobs: how many runs at a time, each in a process of its own if it is more than one; by default one. With the engine
+        dask, how many workers are started here; by default as many as there are runs, or processors for ``threads``.
     fail_fast: whether a run that fails ends the sweep. Otherwise the others go on, and ``Sweep.failed`` has it.
     engine, device, checkpoint_every, memory: as for ``nnpipe.execute``.
     threads: of each run; by default torch's own choice, or with several jobs an equal share of the processors.
     watch: is told which run begins, and gives its observer; from several threads if there are several jobs.
+    address: of a Dask scheduler whose workers are used, in place of ``jobs``.
 
     Raises:
         SpecError: the spec, its matrix or a combination is wrong; nothing was run.
@@ -126,19 +129,25 @@ def sweep(
         Interrupted: it was asked to stop; the same call goes on from there.
     """
     known("device", device, ("auto", "cpu", "cuda"))
-    known("engine", engine, ("prefect", "local"))
-    if jobs < 1:
+    check_engine(engine, address, jobs if engine == "dask" else None)
+    if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs", expected="at least 1", found=str(jobs))
-    if threads is None and jobs > 1:
-        threads = max(1, (os.cpu_count() or 1) // jobs)
     family = read_family(spec, set=set, root=root)
+    at_once = len(family.members) if engine == "dask" else 1
+    workers, threads = (1, threads) if address else workers_and_threads(jobs, threads, at_once)
     settings = Settings(engine, device, threads, checkpoint_every, memory)
     # The record is begun before the runs: it holds a lease, so what they make stays until the report refers to it.
     execution = _begun(family, open_store(store))
     silent: Watch = lambda *_: nullcontext(Silent())  # noqa: E731
     members = Members(family, execution.plan.store, settings, watch or silent, execution.stopping, fail_fast=fail_fast)
     try:
-        _carry_out(members, execution.stopping, jobs)
+        with _stoppable(execution.stopping):
+            if engine == "dask":
+                members.on_cluster(execution.name, address, workers)
+            elif workers == 1:
+                members.one_by_one()
+            else:
+                members.side_by_side(min(workers, len(members.answers)))
         rows, names = _table(family, members.answers, tuple(metrics))
         if members.ended and names:
             _report(execution, family, members.answers, names)
@@ -166,12 +175,10 @@ def read_family(
     return pipeline.read_family(document, assignments(set), folder)
 
 
-def _carry_out(members: Members, stopping: Event, jobs: int) -> None:
+@contextmanager
+def _stoppable(stopping: Event) -> Iterator[None]:
     with stopped_by_signals(stopping):
-        if jobs == 1:
-            members.one_by_one()
-        else:
-            members.side_by_side(min(jobs, len(members.answers)))
+        yield
     if stopping.is_set():
         raise Interrupted("interrupted", hint="run it again: it goes on from there")
 
