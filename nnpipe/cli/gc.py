@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StorePlace
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
 
@@ -18,7 +18,7 @@ PINS = "pins"
 
 
 def gc(
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     keep_runs: Annotated[
         int, typer.Option(min=0, metavar="N", help="How many of the last runs of each spec are kept.")
     ] = 10,
@@ -78,7 +78,7 @@ def pin(
     label: Annotated[
         str | None, typer.Argument(metavar="[LABEL]", help="By default the beginning of its id.", show_default=False)
     ] = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
 ) -> None:
     """Keep an artifact, and what it was made from, until it is unpinned."""
     from nnpipe.cli.text import SHORT
@@ -97,7 +97,7 @@ def pin(
 
 def unpin(
     label: Annotated[str, typer.Argument(metavar="LABEL", help="As pin printed it.", show_default=False)],
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
 ) -> None:
     """Let an artifact go at the next gc, if nothing else reaches it."""
     from nnpipe.errors import nearest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, StorePlace
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import CorruptionError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Move damaged artifacts away, so that runs compute them again.")
     ] = False,

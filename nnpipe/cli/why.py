@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Overrides, SpecFile, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Overrides, SpecFile, StorePlace
 from nnpipe.cli.plan import start_told
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
@@ -40,7 +40,7 @@ def why(
     spec: SpecFile,
     stage: StageName,
     overrides: Overrides = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:
     """Tell why a stage would be computed, or what it would be reused from."""
@@ -143,7 +143,7 @@ def _made(made: dict[str, Any]) -> str:
 def diff(
     a: RunName,
     b: RunName,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: stages, recipes, metrics and environment."""

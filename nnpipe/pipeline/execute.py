@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Literal
 
-from nnpipe.errors import CorruptionError, DataError, Interrupted, NnpipeError, StageError
+from nnpipe.errors import CorruptionError, DataError, Interrupted, NnpipeError, StageError, StoreError
+from nnpipe.pipeline.event_log import warn
 from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.hooks import after
 from nnpipe.pipeline.plan import Plan, input_contents
@@ -32,7 +33,6 @@ from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.durable import no_room
-from nnpipe.store.lease import Lease
 from nnpipe.store.store import Record
 
 
@@ -68,7 +68,7 @@ class Execution:
             self.observer = Audience(self.observer, self._events)
         plan.store.prepare()
         # A run that only looks things up is over before anything could be collected under its feet.
-        self._lease = None if plan.nothing_to_do else Lease(plan.store, self.name)
+        self._lease = None if plan.nothing_to_do else plan.store.begin(self.name)
 
     def given(self, name: str, record: Record) -> None:
         """Count as executed what another run found or made, so that stages can read it under ``name``."""
@@ -257,7 +257,7 @@ class Execution:
         plan = self.plan
         if "finetune" in self._records:
             ref, model = f"{plan.spec.name}/latest", self._records["finetune"].artifact
-            if ref not in plan.store.refs or plan.store.refs[ref] != model:
+            if plan.store.refs.get(ref) != model:
                 plan.store.refs[ref] = model
         if plan.spec.promote is None:
             return run
@@ -280,7 +280,11 @@ class Execution:
 
     def _report(self) -> str | None:
         made = self._records.get("report") or self._records.get("sweep")
-        return str(self.plan.store.directory(made.artifact) / "report.html") if made else None
+        try:
+            return str(self.plan.store.bring(made.artifact) / "report.html") if made else None
+        except StoreError as error:  # of a shared store, whose report another machine made
+            warn(f"the report could not be fetched: {error}")
+            return None
 
 
 def _ending(error: BaseException) -> Literal["failed", "interrupted"]:

@@ -77,7 +77,7 @@ def _record(records: dict[str, Record], id_: str) -> Record:
 
 def _input(store: Store, record: Record, word: str) -> Artifact:
     id_ = record.made["inputs"][word]
-    if not store.directory(id_).exists():
+    if not store.has(id_):
         raise UsageError(
             f"what a pretrained layer was made from is not in the store any more: {word}",
             where=f"artifact {record.artifact}",

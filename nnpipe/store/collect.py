@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nnpipe.store.store import Record, Store
 
 HOUR = 3600.0
-KEY = re.compile(r"[0-9a-f]{64}")
+KEY = re.compile(r"(fetch-)?[0-9a-f]{64}")
 HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{32}")  # as durable.write_file names what it has not renamed yet
 COLLECTING = "collecting"
 
@@ -105,7 +105,7 @@ def collect(store: Store, policy: Policy, *, dry_run: bool = False) -> Collectio
 
 def survey(store: Store, policy: Policy, now: float) -> Collection:
     """What could be removed, in the order in which it has to be: recipes first, so that nobody finds the artifacts."""
-    live = tuple(path.stem for path, alive in leases(store, now) if alive)
+    live = tuple(path.stem for path, alive in leases(store.root, now) if alive)
     since = min([now, *(began(run) for run in live)]) - policy.grace
     records = list(store.recipes())
     reached = _reached(store, records, policy, since)
@@ -191,7 +191,7 @@ def _remains(store: Store, since: float, now: float) -> Iterator[Garbage]:
     for path in sorted((root / "locks").glob("*.lock")):
         if KEY.fullmatch(path.stem) and _modified(path) < since and not held(path):
             yield Garbage("lock", path.stem, path, 0, path.stem)
-    for path, alive in leases(store, now):
+    for path, alive in leases(store.root, now):
         if not alive:
             yield Garbage("lease", path.stem, path, 0)
 
@@ -203,7 +203,7 @@ def _quarantined(store: Store, since: float) -> Iterator[Garbage]:
 
 
 def _old_records(store: Store, keep: int) -> Iterator[Garbage]:
-    for path in old_runs(store, keep):
+    for path in map(store.runs.path, old_runs(store, keep)):
         yield Garbage("record of a run", path.stem, path, disk_size(path))
 
 

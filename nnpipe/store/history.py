@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nnpipe.store.store import Store
 
 
-def old_runs(store: Store, keep: int, spec: str | None = None) -> Iterator[Path]:
-    """The records beyond the last ``keep`` of each spec, or of ``spec`` alone; but those of what a ref names stay."""
+def old_runs(store: Store, keep: int, spec: str | None = None) -> Iterator[str]:
+    """The names of records beyond the last ``keep`` of each spec, or of ``spec`` alone; but those of what a ref names stay."""
     named = {store.refs[name] for name in store.refs.names()}
     seen: Counter[str] = Counter()
     for run in store.runs.newest_first():
         seen[run["spec"]] += 1
         wanted = seen[run["spec"]] <= keep or spec not in (None, run["spec"])
         if not wanted and named.isdisjoint(stage["artifact"] for stage in run["stages"]):
-            yield store.runs.path(run["run"])
+            yield str(run["run"])
 
 
 def forget_runs(store: Store, keep: int, spec: str) -> int:
     """Remove the old records of ``spec``; how many there were. What the runs made is left to ``gc``."""
     old = list(old_runs(store, keep, spec))
-    for path in old:
-        path.unlink(missing_ok=True)
+    for name in old:
+        store.runs.remove(name)
     return len(old)

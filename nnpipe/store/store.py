@@ -21,8 +21,10 @@ from nnpipe.errors import CorruptionError, StoreError
 from nnpipe.store.artifact import MANIFEST, Artifact, Manifest
 from nnpipe.store.canonical import JSON, canonical_json
 from nnpipe.store.durable import explained, flush_tree, make_directory, move_directory, read_json, write_file
+from nnpipe.store.lease import Lease
 from nnpipe.store.locks import Locks
 from nnpipe.store.memo import Memo
+from nnpipe.store.moves import Moves
 from nnpipe.store.output import Output
 from nnpipe.store.refs import Refs
 from nnpipe.store.runs import Runs
@@ -45,6 +47,11 @@ class Record:
     made: JSON
 
 
+def record_bytes(record: Record) -> bytes:
+    """A record as it is kept."""
+    return canonical_json(asdict(record)) + b"\n"
+
+
 class Store:
     """A directory in the layout of docs/artifact-format.md. Opening one writes nothing."""
 
@@ -52,6 +59,7 @@ class Store:
         self.root = root
         self.refs = Refs(root / "refs")
         self.runs = Runs(root / "runs")
+        self.moves = Moves(root / "moves")
         self.memo = Memo(root / "memo.json")
         self._locks = Locks(root / "locks")
         mark = root / "format.json"
@@ -63,6 +71,15 @@ class Store:
                 raise StoreError("unknown layout of a store", where=str(mark), expected=FORMAT, found=str(found))
         elif strangers:
             raise StoreError("not a store", where=str(root), expected="an empty directory, or format.json in it")
+
+    @property
+    def place(self) -> str:
+        """What opens this store from anywhere: the path of its folder, or a URL."""
+        return str(self.root.resolve())
+
+    def exists(self) -> bool:
+        """Whether there is a store yet."""
+        return (self.root / "format.json").exists()
 
     def prepare(self) -> None:
         """Make the store's directory if it is not there yet."""
@@ -78,14 +95,25 @@ class Store:
 
     def find(self, key: str) -> Record | None:
         """The record of ``key`` if it was carried out and its artifact is there."""
+        record = self.recipe(key)
+        return record if record and self.has(record.artifact) else None
+
+    def recipe(self, key: str) -> Record | None:
+        """The record of ``key`` if it was ever carried out, whether or not its artifact is still there."""
         try:
-            value = json.loads(self.recipe_path(key).read_bytes())
-            record = Record(**value)
+            return Record(**json.loads(self.recipe_path(key).read_bytes()))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError):
             return None  # a recipe that cannot be read was never written by us: compute it again
-        return record if (self.directory(record.artifact) / MANIFEST).exists() else None
+
+    def has(self, id: str) -> bool:  # noqa: A002 - it is one
+        """Whether an artifact is there, whole."""
+        return (self.directory(id) / MANIFEST).exists()
+
+    def bring(self, id: str) -> Path:  # noqa: A002
+        """The directory of an artifact, with all its files in it."""
+        return self.directory(id)
 
     def records(self) -> Iterator[Record]:
         """Every recipe that was carried out."""
@@ -112,7 +140,7 @@ class Store:
         """The id of every artifact."""
         return sorted(path.name for path in (self.root / "objects").glob("??/*"))
 
-    def artifact(self, id: str, made: JSON = None) -> Artifact:  # noqa: A002 - it is one
+    def artifact(self, id: str, made: JSON = None) -> Artifact:  # noqa: A002
         """Open an artifact; its manifest is checked against its id.
 
         Raises:
@@ -128,12 +156,16 @@ class Store:
         return Artifact(id, directory, Manifest.from_json(json.loads(data)), made)
 
     def sound(self, id: str) -> bool:  # noqa: A002
-        """Whether the bytes of an artifact are those that were written.
+        """Whether an artifact can be reused: see ``intact``."""
+        return self.intact(id)
+
+    def intact(self, id: str) -> bool:  # noqa: A002
+        """Whether the bytes of an artifact in ``directory(id)`` are those that were written.
 
         They are read only if a size, a time or an inode differs from what it was when they were read last.
         """
         try:
-            artifact = self.artifact(id)
+            artifact = Store.artifact(self, id)
             marks = artifact.marks()
             if self.memo.get(f"sound:{id}") != marks:
                 for name in artifact.manifest.files:
@@ -168,6 +200,14 @@ class Store:
         """Held for the moment in which an artifact comes, goes, or is chosen for reuse, so that these never overlap."""
         with self.lock("gate"):
             yield
+
+    def moving(self, name: str) -> AbstractContextManager[None]:
+        """Held while the champion called ``name`` moves."""
+        return self.gate()
+
+    def begin(self, run: str) -> Lease:
+        """Count a run as under way until it is released, so that nothing it uses is collected."""
+        return Lease(self.root, run)
 
     def busy(self, key: str) -> bool:
         """Whether somebody is at work on ``key`` right now."""
@@ -211,18 +251,18 @@ class Store:
         with explained(output.directory):
             (output.directory / MANIFEST).write_bytes(data)
         with self.gate():
-            if self.directory(id).exists() and not self.sound(id):
+            if self.directory(id).exists() and not self.intact(id):
                 self.quarantine(id)
             move_directory(output.directory, self.directory(id))
             os.utime(self.directory(id))  # it may have been there for long
             record = Record(key, id, manifest.content, recipe, made)
-            write_file(self.recipe_path(key), canonical_json(asdict(record)) + b"\n")
-        self.memo.put(f"sound:{id}", self.artifact(id).marks())
+            write_file(self.recipe_path(key), record_bytes(record))
+        self.memo.put(f"sound:{id}", Store.artifact(self, id).marks())
         shutil.rmtree(self.workplace(key), ignore_errors=True)
         return record
 
-    def quarantine(self, id: str) -> Path:  # noqa: A002
-        """Move a damaged artifact out of the way, so that its recipes are carried out again."""
+    def quarantine(self, id: str) -> str | Path:  # noqa: A002
+        """Move a damaged artifact out of the way, so that its recipes are carried out again; where it lies then."""
         return self.discard(self.directory(id))
 
     def discard(self, path: Path) -> Path:

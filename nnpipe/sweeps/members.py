@@ -8,9 +8,11 @@ from contextlib import AbstractContextManager
 from threading import Event
 from typing import TYPE_CHECKING
 
+from nnpipe.pipeline.event_log import warn
 from nnpipe.pipeline.plan import Plan, make_plan
 from nnpipe.pipeline.sweep import Family, Member
 from nnpipe.stages.work import Observer
+from nnpipe.store.opening import open_store
 from nnpipe.store.store import Store
 from nnpipe.sweeps.member import Answer, Settings, carry_out
 
@@ -105,7 +107,7 @@ class Members:
     def _run(self, number: int, carry: Callable[[Plan, Observer], Answer]) -> None:
         member = self._family.members[number - 1]
         # A store of its own: what one remembers of files is not for several threads.
-        plan = make_plan(member.spec, Store(self._store.root), self._family.root)
+        plan = make_plan(member.spec, open_store(self._store.place, warn), self._family.root)
         with self._watch(number, member, plan) as observer:
             answer = carry(plan, observer)
         self.answers[number - 1] = answer
