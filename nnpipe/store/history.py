@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def old_runs(store: Store, keep: int, spec: str | None = None) -> Iterator[str]:
-    """The names of records beyond the last ``keep`` of each spec, or of ``spec`` alone; but those of what a ref names stay."""
+    """The names of records beyond the last ``keep`` of each spec, or of ``spec`` alone.
+
+    Those of what a ref names stay.
+    """
     named = {store.refs[name] for name in store.refs.names()}
     seen: Counter[str] = Counter()
     for run in store.runs.newest_first():

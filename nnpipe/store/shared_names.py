@@ -51,7 +51,7 @@ class SharedRefs(Refs):
     def get(self, name: str) -> str | None:
         if not NAME.fullmatch(name):
             return None
-        here = super().get(name)
+        here = self._here(name)
         if self._outbox.has("refs", name):
             return here
         answer = self._line.try_to(lambda: (self._read(name),))  # in a tuple: no ref is an answer, none is not
@@ -63,11 +63,14 @@ class SharedRefs(Refs):
 
     def send(self, name: str) -> None:
         """Let the remote ref follow the local one; RemoteError where it cannot."""
-        artifact = super().get(name)
+        artifact = self._here(name)
         if artifact:
             self._share(artifact)
             self._remote.objects.write(f"refs/{name}", artifact.encode() + b"\n")
         self._outbox.take("refs", name)
+
+    def _here(self, name: str) -> str | None:
+        return super().__getitem__(name) if super().__contains__(name) else None
 
     def _read(self, name: str) -> str | None:
         try:
