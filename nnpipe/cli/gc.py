@@ -42,10 +42,18 @@ def gc(
 ) -> None:
     """Remove what no ref, no pin and none of the last runs and champions reaches. Others may train meanwhile."""
     from nnpipe.store.collect import Policy, collect
+    from nnpipe.store.opening import is_url
 
     opened = existing_store(store)
     policy = Policy(keep_runs, grace, quarantine, keep_champions, keep_records)
-    done = collect(opened, policy, dry_run=dry_run)
+    if is_url(store):
+        from nnpipe.store.collect_shared import collect_shared
+        from nnpipe.store.shared import SharedStore
+
+        assert isinstance(opened, SharedStore)
+        done = collect_shared(opened, policy, dry_run=dry_run)
+    else:
+        done = collect(opened, policy, dry_run=dry_run)
     if as_json:
         garbage = [
             {"what": item.what, "name": item.name, "path": str(item.path), "bytes": item.size} for item in done.garbage
@@ -85,7 +93,7 @@ def pin(
     from nnpipe.pipeline.run import resolve
 
     opened = existing_store(store)
-    with opened.gate():  # a collection begins before this or after, and sees the pin
+    with opened.moving():  # a collection begins before this or after, and sees the pin
         artifact = opened.artifact(resolve(opened, name)).id
         ref = f"{PINS}/{label or artifact[:SHORT]}"
         if ref in opened.refs and opened.refs[ref] != artifact:

@@ -45,16 +45,14 @@ def ls(
 def _listing(store: Store, number: int) -> dict[str, Any]:
     from itertools import islice
 
-    from nnpipe.store.collect import disk_size
-
     fields = ("run", "spec", "status", "started", "seconds", "metrics")
-    sizes = [disk_size(store.directory(id_)) for id_ in store.artifacts()]
+    sizes = store.sizes()
     return {
-        "store": str(store.root),
+        "store": store.told,
         "refs": {name: store.refs[name] for name in store.refs.names()},
         "runs": [{key: run.get(key) for key in fields} for run in islice(store.runs.newest_first(), number)],
         "artifacts": len(sizes),
-        "bytes": sum(sizes),
+        "bytes": sum(sizes.values()),
     }
 
 
@@ -110,7 +108,7 @@ def _artifact(store: Store, name: str) -> dict[str, Any]:
         "artifact": artifact.id,
         "stage": artifact.manifest.stage,
         "content": artifact.manifest.content,
-        "directory": str(artifact.directory),
+        "directory": store.where(artifact.id),
         "refs": [ref for ref in store.refs.names() if store.refs[ref] == artifact.id],
         "key": newest.key if newest else None,
         **({key: newest.recipe.get(key) for key in ("config", "code", "inputs", "seed")} if newest else {}),

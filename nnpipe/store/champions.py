@@ -116,7 +116,7 @@ class Champions:
             StoreError: there is no such artifact any more, or the disk fails.
         """
         store = self._store
-        with store.moving(_ref(name)):  # a collection begins before this or after, and sees the champion
+        with store.moving():  # a collection begins before this or after, and sees the champion
             self._follow(name)
             if self._ref(name) != expected:
                 return False
@@ -143,7 +143,7 @@ class Champions:
 
     def _carry_out(self, name: str) -> None:
         if self._waiting(name):
-            with self._store.moving(_ref(name)):
+            with self._store.moving():
                 self._follow(name)
 
     def _follow(self, name: str) -> None:

@@ -8,8 +8,12 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnpipe.store.store import Store
+
+if TYPE_CHECKING:
+    from nnpipe.store.shared import SharedStore
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters and more: no drive of Windows; Path() merges slashes
 CACHE = "NNPIPE_CACHE"  # the folder of the caches of shared stores
@@ -36,11 +40,15 @@ def open_store(place: str | os.PathLike[str], tell: Callable[[str], None] = to_s
     """
     if not is_url(place):
         return Store(Path(place))
+    return behind(cache_of(normal(os.fspath(place))), os.fspath(place), tell)
+
+
+def behind(place: str | os.PathLike[str], url: str, tell: Callable[[str], None] = to_stderr) -> SharedStore:
+    """The shared store at ``url``, with the store in the folder ``place`` as its cache."""
     from nnpipe.store.remote import remote_at
     from nnpipe.store.shared import SharedStore
 
-    url = normal(os.fspath(place))
-    return SharedStore(cache_of(url), remote_at(url), tell)
+    return SharedStore(Path(place), remote_at(normal(url)), tell)
 
 
 def place_of(place: str | os.PathLike[str]) -> str:

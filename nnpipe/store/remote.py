@@ -170,6 +170,21 @@ class Remote:
                     found=f"{found[0]} bytes with SHA-256 {found[1][:12]}",
                 )
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes of every artifact, and of what there is of those that were never sent whole."""
+        found: dict[str, int] = {}
+        for entry in self.objects.entries("objects"):
+            id_ = entry.name.split("/")[2]
+            found[id_] = found.get(id_, 0) + entry.size
+        return found
+
+    def discard(self, name: str) -> str:
+        """Move one damaged object to the quarantine; where it lies then."""
+        target = f"quarantine/{Path(name).stem}-{uuid.uuid4().hex[:8]}"
+        self.objects.copy(name, target)
+        self.objects.remove(name)
+        return f"{self.url}/{target}"
+
     def set_aside(self, id: str) -> str:  # noqa: A002
         """Move a damaged artifact to the quarantine, manifest first, so that nobody finds it; where it is then."""
         home, target = object_name(id), f"quarantine/{id}-{uuid.uuid4().hex[:8]}"

@@ -21,9 +21,11 @@ from nnpipe.store.lease import Lease
 from nnpipe.store.line import Line
 from nnpipe.store.outbox import Outbox
 from nnpipe.store.output import Output
-from nnpipe.store.remote import DIGEST, Remote
+from nnpipe.store.remote import DIGEST, Remote, object_name, recipe_name
 from nnpipe.store.shared_names import SharedMoves, SharedRefs, SharedRuns
 from nnpipe.store.store import Record, Store, record_bytes
+
+MOVING = "moving"  # the lease under which champions and pins move, and collections take place
 
 
 class SharedArtifact(Artifact):
@@ -59,6 +61,10 @@ class SharedStore(Store):
     @property
     def place(self) -> str:
         return self.remote.url
+
+    @property
+    def told(self) -> str:
+        return f"{self.remote.url}, cached in {self.root}"
 
     def exists(self) -> bool:
         there = self.line.ask(self.remote.exists)
@@ -131,6 +137,39 @@ class SharedStore(Store):
                 self._fetch(id)
         return self.directory(id)
 
+    def sizes(self) -> dict[str, int]:
+        return self.line.ask(self.remote.sizes)
+
+    def where(self, id: str) -> str:  # noqa: A002
+        return super().where(id) if super().has(id) else f"{self.place}/{object_name(id)}"
+
+    def damage(self, id: str) -> list[str]:  # noqa: A002
+        """What is wrong with the copy here, or else with what is there, which is read as a whole."""
+        from nnpipe.store.damage import damage
+
+        if here := super().damage(id):
+            return here
+        manifest, scratch = self.line.ask(lambda: self.remote.manifest(id)), self.workplace(f"verify-{id}")
+        try:
+            if manifest is None:
+                raise CorruptionError("damaged manifest, or none", where=f"{self.place}/{object_name(id)}")
+            make_directory(scratch)
+            (scratch / MANIFEST).write_bytes(manifest)
+            self.line.ask(lambda: self.remote.fetch(id, Manifest.from_json(json.loads(manifest)), scratch))
+            return damage(scratch, id)
+        except CorruptionError as error:
+            self._damaged.add(id)
+            return [str(error)]
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def recipe_files(self) -> Iterator[tuple[str, bytes]]:
+        for name, data in self.remote.read_many("recipes", self.line.ask(lambda: self.remote.documents("recipes"))):
+            yield Path(name).stem, data
+
+    def discard_recipe(self, key: str) -> str:
+        return self.line.ask(lambda: self.remote.discard(recipe_name(key)))
+
     def _fetch(self, id: str) -> None:  # noqa: A002
         manifest, scratch = self._manifest(id), self.workplace(f"fetch-{id}")
         try:
@@ -181,9 +220,9 @@ class SharedStore(Store):
             yield
 
     @contextmanager
-    def moving(self, name: str) -> Iterator[None]:
+    def moving(self) -> Iterator[None]:
         with ExitStack() as held:
-            self.line.ask(lambda: held.enter_context(self.remote.leases.hold(f"moving-{name.replace('/', '-')}")))
+            self.line.ask(lambda: held.enter_context(self.remote.leases.hold(MOVING)))
             with self.gate():
                 yield
 
@@ -235,10 +274,13 @@ class SharedStore(Store):
 
     def quarantine(self, id: str) -> str | Path:  # noqa: A002
         """Move a damaged artifact out of the way: our copy of it, or what is there if that was found damaged."""
-        if self.directory(id).exists():
-            return super().quarantine(id)
+        if id not in self._damaged:
+            return super().quarantine(id) if self.directory(id).exists() else self.place
         (self.root / "manifests" / id[:2] / f"{id}.json").unlink(missing_ok=True)
-        return self.line.ask(lambda: self.remote.set_aside(id)) if id in self._damaged else self.place
+        moved = self.line.ask(lambda: self.remote.set_aside(id))
+        self._damaged.discard(id)
+        self._share(id)
+        return moved
 
     def begin(self, run: str) -> Lease:
         return SharedLease(self, run)

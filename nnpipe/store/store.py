@@ -77,6 +77,11 @@ class Store:
         """What opens this store from anywhere: the path of its folder, or a URL."""
         return str(self.root.resolve())
 
+    @property
+    def told(self) -> str:
+        """The store as people are told of it."""
+        return str(self.root)
+
     def exists(self) -> bool:
         """Whether there is a store yet."""
         return (self.root / "format.json").exists()
@@ -175,6 +180,32 @@ class Store:
             return False
         return True
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes of every artifact, manifests included."""
+        from nnpipe.store.collect import disk_size
+
+        return {id_: disk_size(self.directory(id_)) for id_ in self.artifacts()}
+
+    def where(self, id: str) -> str:  # noqa: A002
+        """Where the bytes of an artifact lie, in words."""
+        return str(self.directory(id))
+
+    def damage(self, id: str) -> list[str]:  # noqa: A002
+        """What is wrong with an artifact, whose bytes are read; nothing, if it was collected meanwhile."""
+        from nnpipe.store.damage import damage
+
+        return damage(self.directory(id), id)
+
+    def recipe_files(self) -> Iterator[tuple[str, bytes]]:
+        """Every recipe as it is kept, by the key that its name tells."""
+        for path in sorted((self.root / "recipes").glob("??/*.json")):
+            with suppress(FileNotFoundError):  # collected while we looked
+                yield path.stem, path.read_bytes()
+
+    def discard_recipe(self, key: str) -> str:
+        """Move a damaged recipe to the quarantine; where it lies then."""
+        return str(self.discard(self.recipe_path(key)))
+
     def directory(self, id: str) -> Path:  # noqa: A002
         """Where the artifact ``id`` lies, or would lie."""
         return self.root / "objects" / id[:2] / id
@@ -201,8 +232,8 @@ class Store:
         with self.lock("gate"):
             yield
 
-    def moving(self, name: str) -> AbstractContextManager[None]:
-        """Held while the champion called ``name`` moves."""
+    def moving(self) -> AbstractContextManager[None]:
+        """Held while a champion or a pin moves: a collection begins before this or after, and sees where it is."""
         return self.gate()
 
     def begin(self, run: str) -> Lease:
