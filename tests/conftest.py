@@ -17,12 +17,12 @@ class Server:
     """moto, with what tests want to see of it. url: where it listens.
 
     requests: what was asked, as ``PUT /bucket/name``.
-    fails: says of a request whether it fails, with status 503.
+    fails: says of a request whether it fails, with status 501, which no client tries again.
     """
 
     url: str = ""
     requests: list[str] = field(default_factory=list)
-    fails: Callable[[str], bool] = lambda _: False  # noqa: E731
+    fails: Callable[[str], bool] = lambda _: False
     _lock: Any = field(default_factory=threading.Lock)
 
     def __call__(self, application: Any) -> Any:
@@ -32,8 +32,8 @@ class Server:
             with self._lock:
                 self.requests.append(request)
                 if self.fails(request):
-                    environ["wsgi.input"].read()
-                    start("503 Service Unavailable", [("Content-Length", "0")])
+                    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                    start("501 Not Implemented", [("Content-Length", "0")])
                     return [b""]
                 return application(environ, start)
 

@@ -35,13 +35,11 @@ def push(
     as_json: AsJson = False,
 ) -> None:
     """Send artifacts to a shared store, with their recipes, runs and refs, and what a run could not send."""
-    from nnpipe.store.store import Store
     from nnpipe.store.transfer import push as copy
 
     shared = _shared(store, to, "--to")
     shared.prepare()
-    local = Store(shared.root)
-    sent = shared.send()
+    sent, local = shared.send(), shared.cache()
     _tell(copy(local, shared, _bundle(local, names)), "sent to", shared.place, as_json=as_json, before=sent)
 
 

@@ -55,7 +55,7 @@ def collect_shared(store: SharedStore, policy: Policy, *, dry_run: bool = False)
         RemoteError: the place cannot be reached.
         CorruptionError: a move of a champion cannot be read; nothing was removed.
     """
-    cache, remote = Store(store.root), store.remote
+    cache, remote = store.cache(), store.remote
     if dry_run:
         return _survey(store, cache, policy)[0]
     with store.lock(COLLECTING), remote.leases.hold(MOVING):

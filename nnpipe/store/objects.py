@@ -168,8 +168,8 @@ class Folder:
     def _told(self, name: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise FileNotFoundError(name) from error
         except OSError as error:
             hint = "is the folder mounted, and may you write there?"
             raise RemoteError(
@@ -237,9 +237,10 @@ class Bucket:
     def entries(self, prefix: str) -> list[Entry]:
         with self._told(prefix):
             found = self._fs.find(self._at(prefix), detail=True)
+        # A listing that was empty, and is not any more, comes as a folder: what is in it is for the next listing.
+        files = {path: about for path, about in found.items() if about["type"] == "file"}
         cut = len(self._root) + 1
-        entries = (Entry(path[cut:], int(about["size"]), _modified(about)) for path, about in found.items())
-        return sorted((entry for entry in entries if entry.name), key=lambda entry: entry.name)
+        return [Entry(path[cut:], int(about["size"]), _modified(about)) for path, about in sorted(files.items())]
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"

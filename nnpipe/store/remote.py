@@ -65,7 +65,9 @@ class Remote:
         """
         if self.exists():
             return
-        if found := next((e.name for e in self.objects.entries("") if not e.name.startswith("probe/")), None):
+        # Other machines may be making it: their probes, and a mark that is half written, are no strangers.
+        names = (entry.name for entry in self.objects.entries(""))
+        if found := next((name for name in names if not name.startswith(("probe/", f".{MARK}"))), None):
             if self.exists():
                 return  # another machine made it just now
             raise StoreError("not a store", where=self.url, expected=f"an empty prefix, or {MARK} in it", found=found)

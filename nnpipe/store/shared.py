@@ -78,6 +78,11 @@ class SharedStore(Store):
         if len(self.outbox):
             self.line.try_to(self.send)
 
+    def cache(self) -> Store:
+        """What is on this machine, as a store that asks nobody."""
+        super().prepare()
+        return Store(self.root)
+
     # -- reading ---------------------------------------------------------------------------------------------
 
     def find(self, key: str) -> Record | None:

@@ -98,8 +98,7 @@ def pull(shared: SharedStore, what: Bundle) -> Copied:
         CorruptionError: an artifact there is damaged.
         RemoteError: the place cannot be reached.
     """
-    local = Store(shared.root)
-    local.prepare()
+    local = shared.cache()
     missing = sorted(id_ for id_ in what.artifacts if not local.has(id_))
     for id_ in missing:
         shared.bring(id_)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -195,8 +194,14 @@ def test_an_answer_that_was_lost_is_no_other_holder(objects, monkeypatch):
         assert [entry.name for entry in objects.entries("leases")] == [f"leases/{KEY}/1"]
 
 
-def test_a_folder_that_cannot_be_written_is_told_as_the_shared_folder(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreError, match="shared folder|cannot write") as caught:
-        objects_at(f"file://{tmp_path / 'file' / 'below'}").write("x", b"")
-    assert str(Path(tmp_path)) in str(caught.value)
+def test_a_name_below_an_object_is_not_there(objects):
+    objects.write("refs/tiny", b"x")
+    with pytest.raises(FileNotFoundError):
+        objects.read("refs/tiny/latest")
+
+
+def test_a_folder_that_fails_is_told_as_the_shared_folder(tmp_path):
+    (tmp_path / "nfs" / "x").mkdir(parents=True)
+    with pytest.raises(RemoteError, match="shared folder fails") as caught:
+        objects_at(f"file://{tmp_path / 'nfs'}").read("x")
+    assert f"{tmp_path}/nfs/x" in str(caught.value)
