@@ -1,4 +1,4 @@
-"""A server that speaks S3, on loopback: whoever asks for ``bucket`` gets a fresh one, and the environment to reach it."""
+"""A server that speaks S3, on loopback: whoever asks for ``bucket`` gets one, and the environment to reach it."""
 
 from __future__ import annotations
 

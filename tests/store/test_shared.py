@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -141,6 +145,33 @@ def test_what_many_want_at_once_is_computed_once(machine):
         records = list(pool.map(compute, "abc"))
     assert next(computed) == 1
     assert len({record.artifact for record in records}) == 1
+
+
+HOLDER = """
+import sys, time
+from nnpipe.store.opening import open_store
+store = open_store(sys.argv[1])
+store.prepare()
+with store.lock(sys.argv[2], owner="a machine that dies"):
+    print("holding", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_machine_that_is_killed_at_work_is_replaced_after_its_silence(bucket, tmp_path):
+    env = {**os.environ, "NNPIPE_CACHE": str(tmp_path / "dead"), "NNPIPE_LEASE": "1"}
+    command = [sys.executable, "-c", HOLDER, bucket.url, KEY]
+    told: list[str] = []
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "holding\n"
+        holder.kill()
+    store = opener(bucket.url, tmp_path)("heir")
+    began = time.monotonic()
+    with store.lock(KEY, waiting=told.append):
+        assert 1 <= time.monotonic() - began < 10
+    assert told == ["a machine that dies"]
+    assert put(store).key == KEY
 
 
 # -- damage --------------------------------------------------------------------------------------------------
