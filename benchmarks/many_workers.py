@@ -3,8 +3,8 @@
     python -m benchmarks.many_workers [--workers 10,100,1000] [--stages 3] [--work 1.0] [--place file,s3]
 
 Workers are threads of one process, each with a cache of its own; all want the same recipes in the same order, as runs
-of one spec on many machines do. A stage computes by sleeping, and leaves an artifact of 10 kB. The server of S3 is moto on
-loopback, which answers one request at a time: seconds are those of this machine, requests are those of any.
+of one spec on many machines do. A stage computes by sleeping, and leaves an artifact of 10 kB. The server of S3 is moto
+on loopback, which answers one request at a time: seconds are those of this machine, requests are those of any.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def measured(url: str, scratch: Path, workers: int, stages: int, work: float) ->
     tally, computed, begin = Tally(), list[str](), threading.Barrier(workers)
     objects = Counted(objects_at(url), tally)
     Remote(objects).prepare()
-    tally.folders.clear(), tally.taken.clear()
+    tally.folders.clear()
+    tally.taken.clear()
     keys = [hashlib.sha256(f"{url} {number}".encode()).hexdigest() for number in range(stages)]
 
     def run(number: int) -> float:
@@ -134,7 +135,7 @@ def _s3(_scratch: Path) -> Iterator[str]:
     """A bucket of moto. Requests come one after another: moto creates in two steps, S3 in one."""
     import logging
 
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -30,8 +30,8 @@ def verify(
     opened = existing_store(store)
     there = opened.artifacts()
     recipes, damaged = _damaged_recipes(opened), _damaged(opened, there)
-    for key in recipes:
-        print(f"damaged: {key}: not the recipe that was written", file=sys.stderr)
+    for key, where in recipes.items():
+        print(f"damaged: {where}: not the recipe that was written", file=sys.stderr)
         if quarantine or repair:
             print(f"  moved to  {opened.discard_recipe(key)}", file=sys.stderr)
     for id_, problems in damaged.items():
@@ -60,19 +60,19 @@ def _damaged(store: Store, there: list[str]) -> dict[str, list[str]]:
     return damaged
 
 
-def _damaged_recipes(store: Store) -> list[str]:
-    """The keys of recipes that cannot be read, or whose ingredients are not those of their key."""
+def _damaged_recipes(store: Store) -> dict[str, str]:
+    """Key -> where it lies, of recipes that cannot be read, or whose ingredients are not those of their key."""
     from nnpipe.pipeline.recipe import recipe_key
 
-    damaged = []
-    for key, data in store.recipe_files():
+    damaged = {}
+    for key, where, data in store.recipe_files():
         try:
             record = json.loads(data)
             sound = recipe_key(record["recipe"]) == record["key"] == key
         except (ValueError, TypeError, KeyError):
             sound = False
         if not sound:
-            damaged.append(key)
+            damaged[key] = where
     return damaged
 
 

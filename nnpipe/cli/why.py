@@ -15,7 +15,8 @@ from nnpipe.errors import UsageError
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.plan import Plan, PlannedStage
-    from nnpipe.store.store import Record, Store
+    from nnpipe.store.record import Record
+    from nnpipe.store.store import Store
 
 StageName = Annotated[
     str, typer.Argument(metavar="STAGE", help="As nnpipe plan names it: pretrain/1, finetune, ...", show_default=False)

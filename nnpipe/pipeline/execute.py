@@ -33,7 +33,7 @@ from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.durable import no_room
-from nnpipe.store.store import Record
+from nnpipe.store.record import Record
 
 
 class Execution:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from nnpipe.models.parts import PartName
     from nnpipe.stages.pretrained_network import PretrainedLayer
     from nnpipe.store.artifact import Artifact
-    from nnpipe.store.store import Record, Store
+    from nnpipe.store.record import Record
+    from nnpipe.store.store import Store
 
 
 def pretrained_of(store: Store, artifact: Artifact, part: PartName) -> Network:

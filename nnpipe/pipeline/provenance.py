@@ -10,7 +10,8 @@ from nnpipe.stages.card_facts import Stated
 
 if TYPE_CHECKING:
     from nnpipe.store.artifact import Artifact
-    from nnpipe.store.store import Record, Store
+    from nnpipe.store.record import Record
+    from nnpipe.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from nnpipe.store.locks import held
 
 if TYPE_CHECKING:
     from nnpipe.store.canonical import JSON
-    from nnpipe.store.store import Record, Store
+    from nnpipe.store.record import Record
+    from nnpipe.store.store import Store
 
 HOUR = 3600.0
 KEY = re.compile(r"(fetch-)?[0-9a-f]{64}")

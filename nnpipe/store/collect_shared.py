@@ -29,8 +29,9 @@ from nnpipe.store.collect import (
 )
 from nnpipe.store.history import old_runs
 from nnpipe.store.lease import WEEK, began
+from nnpipe.store.record import Record
 from nnpipe.store.shared import MOVING, SharedStore
-from nnpipe.store.store import Record, Store
+from nnpipe.store.store import Store
 
 if TYPE_CHECKING:
     from nnpipe.store.objects import Entry

@@ -20,8 +20,8 @@ from nnpipe.errors import CorruptionError, StoreError, UsageError
 from nnpipe.store.artifact import MANIFEST, Manifest
 from nnpipe.store.canonical import canonical_json
 from nnpipe.store.objects import AT_ONCE, Objects, read_many
+from nnpipe.store.record import FORMAT, Record, record_bytes
 from nnpipe.store.remote_lease import SILENCE, Leases
-from nnpipe.store.store import FORMAT, Record, record_bytes
 
 MARK = "format.json"
 DIGEST = re.compile(r"[0-9a-f]{64}")

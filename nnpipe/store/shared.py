@@ -21,9 +21,10 @@ from nnpipe.store.lease import Lease
 from nnpipe.store.line import Line
 from nnpipe.store.outbox import Outbox
 from nnpipe.store.output import Output
+from nnpipe.store.record import Record, record_bytes
 from nnpipe.store.remote import DIGEST, Remote, object_name, recipe_name
 from nnpipe.store.shared_names import SharedMoves, SharedRefs, SharedRuns
-from nnpipe.store.store import Record, Store, record_bytes
+from nnpipe.store.store import Store
 
 MOVING = "moving"  # the lease under which champions and pins move, and collections take place
 
@@ -168,9 +169,9 @@ class SharedStore(Store):
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def recipe_files(self) -> Iterator[tuple[str, bytes]]:
+    def recipe_files(self) -> Iterator[tuple[str, str, bytes]]:
         for name, data in self.remote.read_many("recipes", self.line.ask(lambda: self.remote.documents("recipes"))):
-            yield Path(name).stem, data
+            yield Path(name).stem, f"{self.place}/recipes/{name}", data
 
     def discard_recipe(self, key: str) -> str:
         return self.line.ask(lambda: self.remote.discard(recipe_name(key)))

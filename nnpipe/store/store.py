@@ -11,45 +11,23 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
 from nnpipe.errors import CorruptionError, StoreError
 from nnpipe.store.artifact import MANIFEST, Artifact, Manifest
 from nnpipe.store.canonical import JSON, canonical_json
-from nnpipe.store.durable import explained, flush_tree, make_directory, move_directory, read_json, write_file
+from nnpipe.store.durable import explained, make_directory, move_directory, read_json, write_file
+from nnpipe.store.hashing import flush_and_hash
 from nnpipe.store.lease import Lease
 from nnpipe.store.locks import Locks
 from nnpipe.store.memo import Memo
 from nnpipe.store.moves import Moves
 from nnpipe.store.output import Output
+from nnpipe.store.record import FORMAT, Record, record_bytes
 from nnpipe.store.refs import Refs
 from nnpipe.store.runs import Runs
-
-FORMAT = "nnpipe-store/1"
-
-
-@dataclass(frozen=True)
-class Record:
-    """What the store knows of a recipe that was carried out.
-
-    recipe: the ingredients that were hashed into ``key``.
-    made: when, how long, on what: told, never keyed.
-    """
-
-    key: str
-    artifact: str
-    content: str
-    recipe: JSON
-    made: JSON
-
-
-def record_bytes(record: Record) -> bytes:
-    """A record as it is kept."""
-    return canonical_json(asdict(record)) + b"\n"
 
 
 class Store:
@@ -196,11 +174,11 @@ class Store:
 
         return damage(self.directory(id), id)
 
-    def recipe_files(self) -> Iterator[tuple[str, bytes]]:
-        """Every recipe as it is kept, by the key that its name tells."""
+    def recipe_files(self) -> Iterator[tuple[str, str, bytes]]:
+        """Every recipe as it is kept: the key that its name tells, where it lies, its bytes."""
         for path in sorted((self.root / "recipes").glob("??/*.json")):
             with suppress(FileNotFoundError):  # collected while we looked
-                yield path.stem, path.read_bytes()
+                yield path.stem, str(path), path.read_bytes()
 
     def discard_recipe(self, key: str) -> str:
         """Move a damaged recipe to the quarantine; where it lies then."""
@@ -275,7 +253,7 @@ class Store:
     def commit(self, output: Output, key: str, stage: str, recipe: JSON, made: JSON) -> Record:
         """Make an artifact of ``output``, and then the recipe that finds it; scratch work of the stage goes."""
         with explained(output.directory):
-            files = _flush_and_hash(output.directory)
+            files = flush_and_hash(output.directory)
         manifest = Manifest(stage, output.content(), output.parts, files, output.summary)
         data = canonical_json(manifest.to_json())
         id = hashlib.sha256(data).hexdigest()  # noqa: A001
@@ -306,19 +284,3 @@ class Store:
     def recipe_path(self, key: str) -> Path:
         """Where the recipe ``key`` is kept, or would be."""
         return self.root / "recipes" / key[:2] / f"{key}.json"
-
-
-def _flush_and_hash(directory: Path) -> dict[str, tuple[int, str]]:
-    """Size and SHA-256 of every file, which is flushed meanwhile: the disk and the processor both have to do."""
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    with ThreadPoolExecutor() as pool:
-        flushed = pool.submit(flush_tree, directory)
-        names = [path.relative_to(directory).as_posix() for path in paths]
-        files = dict(zip(names, pool.map(_size_and_digest, paths), strict=True))
-        flushed.result()
-    return files
-
-
-def _size_and_digest(path: Path) -> tuple[int, str]:
-    with open(path, "rb") as file:
-        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,8 @@ from nnpipe.errors import CorruptionError
 from nnpipe.store.champions import LABEL
 from nnpipe.store.collect import with_origins
 from nnpipe.store.durable import write_file
-from nnpipe.store.store import Record, Store, record_bytes
+from nnpipe.store.record import Record, record_bytes
+from nnpipe.store.store import Store
 
 if TYPE_CHECKING:
     from nnpipe.store.canonical import JSON

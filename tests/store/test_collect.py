@@ -16,7 +16,8 @@ from nnpipe.errors import CorruptionError
 from nnpipe.store.canonical import canonical_json, digest
 from nnpipe.store.collect import Collection, Policy, collect
 from nnpipe.store.lease import WEEK, Lease
-from nnpipe.store.store import Record, Store
+from nnpipe.store.record import Record
+from nnpipe.store.store import Store
 
 LONG_AGO = 1_000_000_000.0
 AT_ONCE = Policy(keep_runs=0, grace=0)

@@ -168,17 +168,17 @@ def test_a_dead_holder_is_replaced_after_its_silence_by_one_of_those_who_wait(ob
 
 
 def test_whoever_waits_for_what_is_done_meanwhile_holds_nothing(objects):
-    done = threading.Event()
-    threading.Timer(0.3, done.set).start()
+    met, done = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as pool:
 
         def wait() -> list[str]:
-            with Leases(objects).hold(KEY, needless=done.is_set):
+            with Leases(objects).hold(KEY, waiting=lambda _: met.set(), needless=done.is_set):
                 return [entry.name for entry in objects.entries("leases")]
 
         with Leases(objects).hold(KEY):
             waiting = pool.submit(wait)
-            done.wait()
+            assert met.wait(10)
+            done.set()
         assert waiting.result() == []
 
 

@@ -21,9 +21,10 @@ from nnpipe.store.collect import Policy
 from nnpipe.store.collect_shared import collect_shared
 from nnpipe.store.objects import RemoteError, objects_at
 from nnpipe.store.opening import cache_of, is_url, normal, open_store, place_of
+from nnpipe.store.record import Record
 from nnpipe.store.remote import Remote
 from nnpipe.store.shared import SharedStore
-from nnpipe.store.store import Record, Store
+from nnpipe.store.store import Store
 from nnpipe.store.transfer import bundle, pull, push
 
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -233,7 +234,7 @@ def test_a_recipe_that_was_never_written_by_us_is_none(machine, forged):
 def test_a_recipe_that_leads_out_of_the_store_is_none(machine):
     record = put(machine("a"))
     forged = Record(KEY, "../../etc", record.content, {}, {})
-    from nnpipe.store.store import record_bytes
+    from nnpipe.store.record import record_bytes
 
     machine("a").remote.objects.write(f"recipes/ab/{KEY}.json", record_bytes(forged))
     assert machine("b").find(KEY) is None
