@@ -58,6 +58,7 @@ class SharedStore(Store):
         self.runs: SharedRuns = SharedRuns(root / "runs", remote, self.line, self.outbox)
         self.moves = SharedMoves(root / "moves", remote, self.line)
         self._damaged: set[str] = set()
+        self._found: dict[str, Record] = {}  # of artifacts that may be fetched: their recipes come along
 
     @property
     def place(self) -> str:
@@ -91,7 +92,10 @@ class SharedStore(Store):
         if here and super().has(here.artifact):
             return here
         there = self.line.try_to(lambda: self.remote.recipe(key))
-        return there if there and self.has(there.artifact) else None
+        if there is None or not self.has(there.artifact):
+            return None
+        self._found[there.artifact] = there
+        return there
 
     def recipe(self, key: str) -> Record | None:
         return super().recipe(key) or self.line.try_to(lambda: self.remote.recipe(key))
@@ -188,6 +192,8 @@ class SharedStore(Store):
                 (scratch / MANIFEST).write_bytes(canonical_json(manifest.to_json()))
                 with self.gate():
                     move_directory(scratch, self.directory(id))
+                    if record := self._found.get(id):
+                        write_file(self.recipe_path(record.key), record_bytes(record))
         except CorruptionError:
             self._damaged.add(id)
             raise

@@ -80,6 +80,10 @@ def test_a_run_with_nothing_to_do_asks_little_and_loads_nothing_heavy(computed, 
     again = bucket.asked()
     assert len(again) == 2 * (stages - 1) + 3  # the report is here now
     assert not [request for request in again if "objects/" in request]
+    assert nnpipe("pull", "--store", bucket.url).status == 0
+    bucket.asked()
+    loaded(tmp_path, *words)
+    assert [request.partition(" ")[0] for request in bucket.asked()] == ["GET", "PUT", "GET"]  # mark, run, ref
 
 
 def test_a_plan_of_a_shared_store_is_light_and_a_local_store_never_loads_fsspec(copied, shared):
