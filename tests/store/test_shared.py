@@ -43,9 +43,11 @@ def on_s3(bucket, tmp_path: Path) -> Machine:
 
 
 def opener(place: str, folder: Path) -> Machine:
+    objects = objects_at(place)
+
     def opened(name: str) -> SharedStore:
         told: list[str] = []
-        store = SharedStore(folder / name, Remote(objects_at(place)), told.append)
+        store = SharedStore(folder / name, Remote(objects), told.append)
         store.told_people = told  # type: ignore[attr-defined]
         return store
 
@@ -221,12 +223,12 @@ def test_verify_reads_what_is_there_and_the_good_copy_here_takes_its_place(machi
     assert machine("b").artifact(record.artifact).json("history") == [{"epoch": 1}]
 
 
-@pytest.mark.parametrize("forged", [b"{}", b"[]", b"not JSON", b'{"key": "x"}'])
-def test_a_recipe_that_was_never_written_by_us_is_none(machine, forged):
+def test_a_recipe_that_was_never_written_by_us_is_none(machine):
     b = machine("b")
     b.prepare()
-    b.remote.objects.write(f"recipes/ab/{KEY}.json", forged)
-    assert b.find(KEY) is None
+    for forged in (b"{}", b"[]", b'{"key": "x"}', b"not JSON"):
+        b.remote.objects.write(f"recipes/ab/{KEY}.json", forged)
+        assert b.find(KEY) is None
     record = put(b)
     assert machine("c").find(KEY) == record
 
