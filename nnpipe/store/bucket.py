@@ -30,8 +30,8 @@ class Bucket:
 
         own = {"config_kwargs": CONFIG} if self._protocol == "s3" else {}
         try:
-            # Listings are never remembered: others write meanwhile. An instance of our own: nobody else configured it.
-            return fsspec.filesystem(self._protocol, use_listings_cache=False, skip_instance_cache=True, **own)
+            # Listings are never remembered: others write meanwhile.
+            return fsspec.filesystem(self._protocol, use_listings_cache=False, **own)
         except ImportError as error:
             hint = f'pip install "nnpipe[{EXTRAS[self._protocol]}]"'
             raise UsageError(f"{self._protocol}:// needs a package more", found=str(error), hint=hint) from error

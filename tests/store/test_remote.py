@@ -72,19 +72,30 @@ def test_a_package_that_is_not_there_is_told_with_its_extra(monkeypatch):
     assert caught.value.hint == 'pip install "nnpipe[gs]"'
 
 
-def test_a_missing_bucket_wrong_credentials_and_a_server_that_is_away_are_told_apart(bucket, monkeypatch):
+@pytest.fixture
+def anew():
+    """Lets the next client read the environment: fsspec keeps clients."""
+    from s3fs import S3FileSystem
+
+    yield S3FileSystem.clear_instance_cache
+    S3FileSystem.clear_instance_cache()
+
+
+def test_a_missing_bucket_wrong_credentials_and_a_server_that_is_away_are_told_apart(bucket, monkeypatch, anew):
     with pytest.raises(RemoteError, match="no such bucket"):
         objects_at("s3://never-made/x").read("format.json")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    anew()
     with pytest.raises(RemoteError, match="does not let us in") as caught:
         objects_at(bucket.url).read("format.json")
     assert "AWS_ACCESS_KEY_ID" in str(caught.value.hint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # where nobody listens
+    anew()
     with pytest.raises(RemoteError, match="cannot be reached"):
         objects_at(bucket.url).read("format.json")
 
@@ -142,27 +153,27 @@ def test_a_lease_is_held_by_one_at_a_time_and_whoever_waits_is_told_by_whom(obje
 
 def test_a_holder_that_lives_is_never_taken_for_dead_however_long_it_works(objects):
     stopping = threading.Event()
-    threading.Timer(1.0, stopping.set).start()
-    with Leases(objects, silence=0.4).hold(KEY), pytest.raises(Interrupted):  # noqa: SIM117
+    threading.Timer(0.7, stopping.set).start()
+    with Leases(objects, silence=0.3).hold(KEY), pytest.raises(Interrupted):  # noqa: SIM117
         with Leases(objects).hold(KEY, stopping):
             pytest.fail("two holders")
 
 
 def test_a_dead_holder_is_replaced_after_its_silence_by_one_of_those_who_wait(objects):
     # Its clock may be years off: nobody looks at it.
-    objects.create(f"leases/{KEY}/1", b'{"beat":7,"owner":"a dead machine","silence":0.5,"token":"x"}')
+    objects.create(f"leases/{KEY}/1", b'{"beat":7,"owner":"a dead machine","silence":0.3,"token":"x"}')
     began, entered, told = time.monotonic(), [], []
 
     def wait(number: int) -> None:
         with Leases(objects).hold(KEY, waiting=told.append):
             entered.append(time.monotonic() - began)
-            time.sleep(0.3)
+            time.sleep(0.2)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(wait, range(2)))
     first, second = sorted(entered)
-    assert 0.5 <= first < 2
-    assert second - first >= 0.3
+    assert 0.3 <= first < 2
+    assert second - first >= 0.2
     assert "a dead machine" in told
     assert objects.entries("leases") == []
 
