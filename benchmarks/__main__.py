@@ -59,13 +59,14 @@ def _carried_out(modules: Mapping[str, str], options: Options) -> Iterable[tuple
 
 
 def _show(outcomes: Mapping[str, Outcome], console: Console) -> None:
-    console.print(_drawn(Table("", ("benchmark", *HEADINGS), tuple(summary(outcomes)))))
+    console.print(drawn(Table("", ("benchmark", *HEADINGS), tuple(summary(outcomes)))))
     for outcome in outcomes.values():
         for table in outcome.result.tables if outcome.result else ():
-            console.print(_drawn(table))
+            console.print(drawn(table))
 
 
-def _drawn(table: Table) -> RichTable:
+def drawn(table: Table) -> RichTable:
+    """A table for a console."""
     drawn = RichTable(*table.columns, title=table.title or None)
     for cells in table.cells:
         drawn.add_row(*cells)

@@ -17,7 +17,8 @@ from nnpipe import api
 from nnpipe.pipeline.recipe import recipe_key
 from nnpipe.store.artifact import MANIFEST, Manifest
 from nnpipe.store.canonical import canonical_json
-from nnpipe.store.store import Record, Store
+from nnpipe.store.record import Record
+from nnpipe.store.store import Store
 
 ROUNDS = 5
 DEPTHS = (1, 10, 50, 100)  # pretrained layers, a stage each

@@ -68,7 +68,7 @@ def run_fleet(
             specs = sorted({execution.plan.spec.name for execution in executions})
             token, began = _fleet.set(fleet), True
             try:
-                carry_out(specs, str(executions[0].plan.store.root), return_state=True)
+                carry_out(specs, executions[0].plan.store.place, return_state=True)
             finally:
                 _fleet.reset(token)
     except BaseException as error:

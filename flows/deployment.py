@@ -53,7 +53,7 @@ def deployment(
     cron: str | None = None,
     interval: float | None = None,
     timezone: str | None = None,
-    store: Path = Path("artifacts"),
+    store: str | Path = "artifacts",
     overrides: Sequence[str] = (),
     until: str | None = None,
     force: Sequence[str] = (),
@@ -73,6 +73,7 @@ def deployment(
     """
     from nnpipe.pipeline.graph import needed_for, stages_of
     from nnpipe.pipeline.spec import read_spec
+    from nnpipe.store.opening import place_of
 
     checked = read_spec(spec, tuple(overrides))
     needed_for(stages_of(checked), until)
@@ -82,7 +83,7 @@ def deployment(
         description=checked.description or None,
         parameters={
             "spec": str(spec.resolve()),
-            "store": str(store.resolve()),
+            "store": place_of(store),
             "overrides": list(overrides),
             "until": until,
             "force": list(force),

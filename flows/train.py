@@ -54,7 +54,7 @@ def run_prefect(execution: Execution, server: TemporaryServer | None = None) -> 
     try:
         # Every stage that computes needs torch, which takes as long to import as the server to start.
         with quiet_terminal(), prefect_api(runtime.resolve_device, server):
-            whole, store = plan.spec.model_dump(mode="json"), str(plan.store.root)
+            whole, store = plan.spec.model_dump(mode="json"), plan.store.place
             run(whole, store, sorted(plan.force), runtime.device, return_state=True)
     except ServerAwayError as error:
         from nnpipe.pipeline.local import run_local
@@ -79,7 +79,7 @@ def train(
 
     Args:
         spec: Path of the spec, a YAML file.
-        store: The directory of artifacts.
+        store: The directory of artifacts, or the URL of a shared store.
         overrides: KEY=VALUE for fields of the spec.
         until: The last stage to run; empty for all of them.
         force: Stages to compute even if they could be reused.
@@ -106,11 +106,11 @@ def _planned(
 ) -> Plan:
     from nnpipe.pipeline.plan import make_plan
     from nnpipe.pipeline.spec import read_spec
-    from nnpipe.store.store import Store
+    from nnpipe.store.opening import open_store
 
     checked = read_spec(spec, overrides)
     root = Path(spec).resolve().parent
-    return make_plan(checked, Store(Path(store)), root, until=until, force=force, device=device)
+    return make_plan(checked, open_store(store, warn), root, until=until, force=force, device=device)
 
 
 def under_way(deployment: object) -> str:

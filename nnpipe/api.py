@@ -208,10 +208,16 @@ def read_spec(
 
 
 def open_store(store: str | os.PathLike[str] | None = None) -> Store:
-    """The store at a folder; by default at ``$NNPIPE_STORE``, or else at ``artifacts``. Writes nothing."""
-    from nnpipe.store.store import Store
+    """The store at a folder or a URL; by default at ``$NNPIPE_STORE``, or else at ``artifacts``. Writes nothing."""
+    from nnpipe.store.opening import open_store as opened
 
-    return Store(Path(store or os.environ.get(STORE_VARIABLE) or STORE))
+    return opened(store or os.environ.get(STORE_VARIABLE) or STORE, _tell)
+
+
+def _tell(line: str) -> None:
+    from nnpipe.pipeline.event_log import warn
+
+    warn(line)
 
 
 def _read(spec: SpecLike, set: Overrides, root: str | os.PathLike[str] | None) -> tuple[Spec, Path]:  # noqa: A002

@@ -31,6 +31,7 @@ from nnpipe.cli import (
     specs,
     store,
     sweep,
+    transfer,
     verify,
     why,
 )
@@ -72,6 +73,8 @@ VERBS = (
     (gc.gc, STORE, "nnpipe gc --dry-run"),
     (gc.pin, STORE, "nnpipe pin digits/latest thesis"),
     (gc.unpin, STORE, "nnpipe unpin thesis"),
+    (transfer.push, STORE, "nnpipe push digits/latest --to s3://bucket/nnpipe"),
+    (transfer.pull, STORE, "nnpipe pull digits/latest --from s3://bucket/nnpipe"),
     (specs.init, SPECS, "nnpipe init"),
     (specs.validate, SPECS, "nnpipe validate specs/*.yaml"),
     (specs.schema, SPECS, "nnpipe schema > spec.schema.json"),

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, Ref, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, Ref, StorePlace
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
 
@@ -27,7 +27,7 @@ def export(
         Literal["metadata", "inside"],
         typer.Option(help="inside: the file reads raw values, and scales them by itself."),
     ] = "metadata",
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace PATH if it is there.")] = False,
     card: Annotated[bool, typer.Option("--card/--no-card", help="Write its model card to PATH.md.")] = True,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StorePlace
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
 
@@ -18,7 +18,7 @@ PINS = "pins"
 
 
 def gc(
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     keep_runs: Annotated[
         int, typer.Option(min=0, metavar="N", help="How many of the last runs of each spec are kept.")
     ] = 10,
@@ -42,10 +42,18 @@ def gc(
 ) -> None:
     """Remove what no ref, no pin and none of the last runs and champions reaches. Others may train meanwhile."""
     from nnpipe.store.collect import Policy, collect
+    from nnpipe.store.opening import is_url
 
     opened = existing_store(store)
     policy = Policy(keep_runs, grace, quarantine, keep_champions, keep_records)
-    done = collect(opened, policy, dry_run=dry_run)
+    if is_url(store):
+        from nnpipe.store.collect_shared import collect_shared
+        from nnpipe.store.shared import SharedStore
+
+        assert isinstance(opened, SharedStore)
+        done = collect_shared(opened, policy, dry_run=dry_run)
+    else:
+        done = collect(opened, policy, dry_run=dry_run)
     if as_json:
         garbage = [
             {"what": item.what, "name": item.name, "path": str(item.path), "bytes": item.size} for item in done.garbage
@@ -78,14 +86,14 @@ def pin(
     label: Annotated[
         str | None, typer.Argument(metavar="[LABEL]", help="By default the beginning of its id.", show_default=False)
     ] = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
 ) -> None:
     """Keep an artifact, and what it was made from, until it is unpinned."""
     from nnpipe.cli.text import SHORT
     from nnpipe.pipeline.run import resolve
 
     opened = existing_store(store)
-    with opened.gate():  # a collection begins before this or after, and sees the pin
+    with opened.moving():  # a collection begins before this or after, and sees the pin
         artifact = opened.artifact(resolve(opened, name)).id
         ref = f"{PINS}/{label or artifact[:SHORT]}"
         if ref in opened.refs and opened.refs[ref] != artifact:
@@ -97,7 +105,7 @@ def pin(
 
 def unpin(
     label: Annotated[str, typer.Argument(metavar="LABEL", help="As pin printed it.", show_default=False)],
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
 ) -> None:
     """Let an artifact go at the next gc, if nothing else reaches it."""
     from nnpipe.errors import nearest

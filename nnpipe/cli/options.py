@@ -34,9 +34,11 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.", show_default=False),
 ]
-StoreFolder = Annotated[
-    Path,
-    typer.Option("--store", metavar="DIR", envvar="NNPIPE_STORE", help="The folder of artifacts."),
+StorePlace = Annotated[
+    str,
+    typer.Option(
+        "--store", metavar="PLACE", envvar="NNPIPE_STORE", help="The folder of artifacts, or the URL of a shared store."
+    ),
 ]
 Until = Annotated[
     str | None,
@@ -75,4 +77,4 @@ LogLines = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
-DEFAULT_STORE = Path("artifacts")
+DEFAULT_STORE = "artifacts"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile, StoreFolder, Until, WhereTo
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Force, Overrides, SpecFile, StorePlace, Until, WhereTo
 
 
 def plan(
     spec: SpecFile,
     overrides: Overrides = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     until: Until = None,
     force: Force = None,
     device: WhereTo = "auto",

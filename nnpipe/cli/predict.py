@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, StorePlace
 from nnpipe.cli.store import existing_store
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def predict(
     ] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Bring images to the size that the network reads.")] = False,
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="How many examples are asked about at a time.")] = 256,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
 ) -> None:
     """Ask a trained network about new examples."""
     from nnpipe.prediction.inputs import Reading
@@ -60,7 +60,7 @@ def predict(
     writers[format_](network, predicted, sys.stdout)
 
 
-def opened_model(model: str, store: Path) -> TrainedModel:
+def opened_model(model: str, store: str) -> TrainedModel:
     """A file, or what the store calls so."""
     if Path(model).is_file():
         from nnpipe.prediction.model import open_model

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StorePlace
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
 
@@ -27,7 +27,7 @@ def promote(
     ] = None,
     reason: Reason = "",
     force: Annotated[bool, typer.Option("--force", help="Ask no gate.")] = False,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:
     """Make a network the champion, if the gate of the spec that its run recorded lets it; exit status 1 if not."""
@@ -49,7 +49,7 @@ def promote(
 def rollback(
     name: Champion,
     reason: Reason = "",
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:
     """Go back to the champion before."""
@@ -63,7 +63,7 @@ def champions(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Every move of this one.", show_default=False)
     ] = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:
     """List the champions, or every move of one: when, from what to what, by which run, and why."""

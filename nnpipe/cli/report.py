@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nnpipe.cli.export import check_place
-from nnpipe.cli.options import DEFAULT_STORE, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, StorePlace
 from nnpipe.cli.store import existing_store, result
 from nnpipe.errors import UsageError
 
@@ -32,7 +32,7 @@ def report(
             show_default=False,
         ),
     ] = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     index: Annotated[bool, typer.Option("--index", help="Make a page of all runs.")] = False,
     out: Annotated[
         Path | None,
@@ -121,8 +121,10 @@ def _runs(store: Store, name: str) -> Iterator[dict[str, Any]]:
 def _report(store: Store, run: JSON) -> Path | None:
     """The report of a run or of a sweep, if it came that far and is still there."""
     ids = [stage["artifact"] for stage in run["stages"] if stage["name"] in ("report", "sweep")]
-    path = store.directory(ids[0]) / "report.html" if ids else None
-    return path if path and path.exists() else None
+    if not ids or not store.has(ids[0]):
+        return None
+    path = store.bring(ids[0]) / "report.html"
+    return path if path.exists() else None
 
 
 # -- several -------------------------------------------------------------------------------------------------
@@ -145,12 +147,12 @@ def _side(store: Store, name: str, folder: Path) -> Side:
 
     for run in _runs(store, name):
         ids = {stage["name"]: stage["artifact"] for stage in run["stages"]}
-        if set(READ) <= ids.keys() and all(store.directory(id_).exists() for id_ in ids.values()):
+        if set(READ) <= ids.keys() and all(map(store.has, ids.values())):
             keys = {stage["name"]: stage["key"] for stage in run["stages"]}
             records = {stage: store.find(key) for stage, key in keys.items()}
             made = {stage: record.made if record else None for stage, record in records.items()}
             artifacts = {stage: store.artifact(id_, made[stage]) for stage, id_ in ids.items()}
-            return Side(name, run, artifacts, _link(store.directory(ids["report"]) / "report.html", folder))
+            return Side(name, run, artifacts, _link(store.bring(ids["report"]) / "report.html", folder))
     raise UsageError(
         f"no run of {name} came to its report and is still here in full",
         where=str(store.root),
@@ -177,8 +179,8 @@ def _picture(store: Store, run: JSON) -> Path | None:
     from nnpipe.stages.report_index import shown_picture
 
     for stage in run["stages"]:
-        folder = store.directory(stage["artifact"])
-        if stage["name"] == "visualize" and folder.exists():
+        if stage["name"] == "visualize" and store.has(stage["artifact"]):
+            folder = store.bring(stage["artifact"])
             name = shown_picture({path.name: path for path in folder.iterdir()})
             return folder / name if name else None
     return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StorePlace
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import Interrupted, NnpipeError, UsageError
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def reproduce(
     name: Ref,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     into: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep what is made in a new store there.", show_default=False),
@@ -74,17 +74,15 @@ def _bring_given(store: Store, run: JSON, folder: Path) -> None:
         return
     new, name = Store(folder), start["from"]
     new.prepare()
-    shutil.copytree(store.directory(given), new.directory(given))
+    shutil.copytree(store.bring(given), new.directory(given))
     if not given.startswith(name):
         new.refs[name if "/" in name else f"{name}/latest"] = given
 
 
 def _given(store: Store, run: JSON) -> str | None:
     """The artifact that the network of a run started from; what was made of it may be gone."""
-    from nnpipe.store.durable import read_json
-
-    paths = (store.recipe_path(stage["key"]) for stage in run["stages"] if stage["name"] == "finetune")
-    inputs = [read_json(path)["made"].get("inputs", {}) for path in paths if path.exists()]
+    records = (store.recipe(stage["key"]) for stage in run["stages"] if stage["name"] == "finetune")
+    inputs = [record.made.get("inputs", {}) for record in records if record]
     return inputs[0].get("start") if inputs else None
 
 
@@ -160,11 +158,11 @@ def _place(origins: list[tuple[JSON, str]]) -> int:
 def _restore(store: Store, artifact: str, origins: list[tuple[JSON, str]]) -> str | None:
     from nnpipe import api
 
-    if store.directory(artifact).exists():
+    if store.has(artifact):
         return None  # on the way to another one
     unlike = []
     for run, stage in origins:
-        plan = api.plan(_started(store, run, stage), store=store.root, until=stage, root=run.get("root"))
+        plan = api.plan(_started(store, run, stage), store=store.place, until=stage, root=run.get("root"))
         reason = _unlike(plan, run)
         if reason is None:
             return _recompute(store, artifact, run, plan)

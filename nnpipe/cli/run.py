@@ -18,7 +18,7 @@ from nnpipe.cli.options import (
     Memory,
     Overrides,
     SpecFile,
-    StoreFolder,
+    StorePlace,
     Until,
 )
 from nnpipe.cli.plan import start_told
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def run(
     spec: SpecFile,
     overrides: Overrides = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     until: Until = None,
     force: Force = None,
     engine: Annotated[Engine, typer.Option(help="What runs the stages.")] = "prefect",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nnpipe.cli.export import check_place
-from nnpipe.cli.options import DEFAULT_STORE, Ref, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, Ref, StorePlace
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
 
@@ -28,7 +28,7 @@ def sample(
     steps: Annotated[int, typer.Option(metavar="N", help="Gibbs steps of each chain.")] = 1000,
     count: Annotated[int, typer.Option(metavar="N", help="How many chains.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Of the chains.")] = 0,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace PATH if it is there.")] = False,
 ) -> None:
     """Sample from a deep belief net that was fine-tuned by up_down."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nnpipe.api import Device
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, LogLines, Overrides, StoreFolder, Until
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, LogLines, Overrides, StorePlace, Until
 from nnpipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def schedule(
     timezone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Of --cron, as Europe/Berlin.", show_default="UTC")
     ] = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     overrides: Overrides = None,
     until: Until = None,
     device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = "auto",
@@ -104,7 +104,7 @@ def seconds(text: str) -> float:
 # -- what is scheduled ---------------------------------------------------------------------------------------
 
 
-def _look(store: Path, remove: str | None, *, as_json: bool) -> None:
+def _look(store: str, remove: str | None, *, as_json: bool) -> None:
     from flows.deployment import remove as remove_deployment
     from flows.deployment import scheduled
     from flows.schedule import api

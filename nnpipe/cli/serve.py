@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, StorePlace
 from nnpipe.cli.predict import ModelName, opened_model
 from nnpipe.errors import UsageError
 
@@ -24,7 +24,7 @@ def serve(
     host: Annotated[str, typer.Option(help="On which address; 0.0.0.0 lets other machines ask.")] = "127.0.0.1",
     size: Annotated[int, typer.Option("--max-bytes", min=1, help="The largest body of a request.")] = 16 << 20,
     examples: Annotated[int, typer.Option("--max-examples", min=1, help="Of one request.")] = 1024,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
 ) -> None:
     """Serve a trained network: GET /health, GET /model, POST /predict. Ctrl-C stops it."""
     import socket

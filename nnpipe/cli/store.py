@@ -8,28 +8,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StorePlace
 from nnpipe.errors import UsageError
 
 if TYPE_CHECKING:
     from nnpipe.store.store import Store
 
 
-def existing_store(folder: Path) -> Store:
-    """The store at ``folder``; UsageError if there is none."""
+def existing_store(place: str) -> Store:
+    """The store at ``place``; UsageError if there is none."""
     from nnpipe.api import open_store
+    from nnpipe.store.opening import is_url
 
-    if not (folder / "format.json").exists():
-        hint = "nnpipe run makes one; --store DIR or NNPIPE_STORE names another"
-        raise UsageError("no store here", where=str(folder), hint=hint)
-    return open_store(folder)
+    # Of a folder it is looked for first: one that holds something else is no store either.
+    opened = open_store(place) if is_url(place) or (Path(place) / "format.json").exists() else None
+    if opened is None or not opened.exists():
+        hint = "nnpipe run makes one; --store PLACE or NNPIPE_STORE names another"
+        raise UsageError("no store here", where=place, hint=hint)
+    return opened
 
 
 # -- ls ------------------------------------------------------------------------------------------------------
 
 
 def ls(
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     number: Annotated[int, typer.Option("-n", min=0, metavar="N", help="How many runs.")] = 10,
     as_json: AsJson = False,
 ) -> None:
@@ -42,16 +45,14 @@ def ls(
 def _listing(store: Store, number: int) -> dict[str, Any]:
     from itertools import islice
 
-    from nnpipe.store.collect import disk_size
-
     fields = ("run", "spec", "status", "started", "seconds", "metrics")
-    sizes = [disk_size(store.directory(id_)) for id_ in store.artifacts()]
+    sizes = store.sizes()
     return {
-        "store": str(store.root),
+        "store": store.told,
         "refs": {name: store.refs[name] for name in store.refs.names()},
         "runs": [{key: run.get(key) for key in fields} for run in islice(store.runs.newest_first(), number)],
         "artifacts": len(sizes),
-        "bytes": sum(sizes),
+        "bytes": sum(sizes.values()),
     }
 
 
@@ -83,7 +84,7 @@ def result(metrics: dict[str, float]) -> str:
 
 def show(
     name: Ref,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:
     """Show how an artifact came about, or what a run did."""
@@ -107,7 +108,7 @@ def _artifact(store: Store, name: str) -> dict[str, Any]:
         "artifact": artifact.id,
         "stage": artifact.manifest.stage,
         "content": artifact.manifest.content,
-        "directory": str(artifact.directory),
+        "directory": store.where(artifact.id),
         "refs": [ref for ref in store.refs.names() if store.refs[ref] == artifact.id],
         "key": newest.key if newest else None,
         **({key: newest.recipe.get(key) for key in ("config", "code", "inputs", "seed")} if newest else {}),
@@ -171,7 +172,7 @@ def _promotion_shown(name: str, moves: list[dict[str, Any]]) -> dict[str, list[s
 def _intervals(store: Store, run: dict[str, Any]) -> dict[str, Any]:
     """Metric -> its interval, from the run's evaluation; empty where that is gone or has none."""
     for stage in run["stages"]:
-        if stage["name"] == "evaluate" and store.directory(stage["artifact"]).exists():
+        if stage["name"] == "evaluate" and store.has(stage["artifact"]):
             found: dict[str, Any] = store.artifact(stage["artifact"]).summary.get("intervals", {})
             return found
     return {}

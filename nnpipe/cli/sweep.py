@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from nnpipe.api import Device, Engine
-from nnpipe.cli.options import DEFAULT_STORE, Address, AsJson, Memory, Overrides, SpecFile, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, Address, AsJson, Memory, Overrides, SpecFile, StorePlace
 from nnpipe.errors import StageError, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ UNLIMITED = 10_000  # columns, where nobody reads on a terminal
 def sweep(
     spec: SpecFile,
     overrides: Overrides = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     metric: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A measure for the table; may be repeated.", show_default=False),

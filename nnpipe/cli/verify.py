@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, StoreFolder
+from nnpipe.cli.options import DEFAULT_STORE, StorePlace
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import CorruptionError
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Move damaged artifacts away, so that runs compute them again.")
     ] = False,
@@ -31,23 +30,26 @@ def verify(
     from nnpipe.store.champions import Champions
 
     opened = existing_store(store)
-    moves = [(path, "not the move that was written") for path in Champions(opened).damaged()]
-    recipes = [(path, "not the recipe that was written") for path in _damaged_recipes(opened)]
-    damaged = _damaged(opened)
-    for path, problem in (*moves, *recipes):
-        print(f"damaged: {path}: {problem}", file=sys.stderr)
+    there = opened.artifacts()
+    moves, recipes, damaged = Champions(opened).damaged(), _damaged_recipes(opened), _damaged(opened, there)
+    for move in moves:
+        print(f"damaged: {move}: not the move that was written", file=sys.stderr)
         if quarantine or repair:
-            print(f"  moved to  {opened.discard(path)}", file=sys.stderr)
+            print(f"  moved to  {opened.discard_move(move)}", file=sys.stderr)
+    for key, where in recipes.items():
+        print(f"damaged: {where}: not the recipe that was written", file=sys.stderr)
+        if quarantine or repair:
+            print(f"  moved to  {opened.discard_recipe(key)}", file=sys.stderr)
     for id_, problems in damaged.items():
         for problem in problems:
             print(f"damaged: {problem}", file=sys.stderr)
-        if opened.directory(id_).exists() and (quarantine or repair):
+        if id_ in there and (quarantine or repair):
             print(f"  moved to  {opened.quarantine(id_)}", file=sys.stderr)
     found = len(damaged) + len(recipes) + len(moves)
     left = _repaired(opened, damaged) if repair else found
     if left:
         raise CorruptionError(
-            f"{found} of {len(opened.artifacts())} artifacts are damaged",
+            f"{found} of {len(there)} artifacts are damaged",
             where=str(store),
             found=f"{left} could not be restored" if repair else None,
             hint=None if repair else "nnpipe verify --repair computes them again",
@@ -55,31 +57,28 @@ def verify(
     print(f"{len(opened.artifacts())} artifacts are what was written")
 
 
-def _damaged(store: Store) -> dict[str, list[str]]:
+def _damaged(store: Store, there: list[str]) -> dict[str, list[str]]:
     """Artifact id -> what is wrong with it, for those that are damaged, and those that a ref points at in vain."""
-    ids = store.artifacts()
-    damaged = {id_: problems for id_ in ids if (problems := _damage(store, id_)) and store.directory(id_).exists()}
+    damaged = {id_: problems for id_ in there if (problems := store.damage(id_))}
     for name in store.refs.names():
-        if not store.directory(store.refs[name]).exists():
+        if not store.has(store.refs[name]):
             damaged.setdefault(store.refs[name], []).append(f"{name}: the artifact it points at is gone")
     return damaged
 
 
-def _damaged_recipes(store: Store) -> list[Path]:
-    """Recipes that cannot be read, or whose ingredients are not those of their key."""
+def _damaged_recipes(store: Store) -> dict[str, str]:
+    """Key -> where it lies, of recipes that cannot be read, or whose ingredients are not those of their key."""
     from nnpipe.pipeline.recipe import recipe_key
 
-    damaged = []
-    for path in sorted((store.root / "recipes").glob("??/*.json")):
+    damaged = {}
+    for key, where, data in store.recipe_files():
         try:
-            record = json.loads(path.read_bytes())
-            sound = recipe_key(record["recipe"]) == record["key"] == path.stem
-        except FileNotFoundError:
-            continue  # collected while we looked
+            record = json.loads(data)
+            sound = recipe_key(record["recipe"]) == record["key"] == key
         except (ValueError, TypeError, KeyError):
             sound = False
         if not sound:
-            damaged.append(path)
+            damaged[key] = where
     return damaged
 
 
@@ -91,21 +90,3 @@ def _repaired(store: Store, damaged: Iterable[str]) -> int:
     for id_, problem in outcome.items():
         print(f"restored: {id_}" if problem is None else f"not restored: {id_}: {problem}", file=sys.stderr)
     return sum(problem is not None for problem in outcome.values())
-
-
-def _damage(store: Store, id: str) -> list[str]:  # noqa: A002
-    """What is wrong with an artifact: files that are missing, changed, or not its own."""
-    try:
-        artifact = store.artifact(id)
-    except CorruptionError as error:
-        return [str(error)]
-    problems = []
-    for name in artifact.manifest.files:
-        try:
-            artifact.verify(name)
-        except CorruptionError as error:
-            problems.append(str(error))
-    known = {*artifact.manifest.files, "manifest.json"}
-    there = (path for path in sorted(artifact.directory.rglob("*")) if not path.is_dir())
-    strangers = (path for path in there if path.relative_to(artifact.directory).as_posix() not in known)
-    return [*problems, *(f"{path}: a file that the artifact does not have" for path in strangers)]

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Overrides, SpecFile, StoreFolder, WhereTo
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Overrides, SpecFile, StorePlace, WhereTo
 from nnpipe.cli.plan import start_told
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import UsageError
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.plan import Plan, PlannedStage
-    from nnpipe.store.store import Record, Store
+    from nnpipe.store.record import Record
+    from nnpipe.store.store import Store
 
 StageName = Annotated[
     str, typer.Argument(metavar="STAGE", help="As nnpipe plan names it: pretrain/1, finetune, ...", show_default=False)
@@ -40,7 +41,7 @@ def why(
     spec: SpecFile,
     stage: StageName,
     overrides: Overrides = None,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     device: WhereTo = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +147,7 @@ def _made(made: dict[str, Any]) -> str:
 def diff(
     a: RunName,
     b: RunName,
-    store: StoreFolder = DEFAULT_STORE,
+    store: StorePlace = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: stages, recipes, metrics and environment."""

@@ -13,7 +13,8 @@ from typing import Literal
 from nnpipe.pipeline.fingerprint import MODULE, ORDER
 from nnpipe.pipeline.recipe import recipe_key
 from nnpipe.store.canonical import JSON, canonical_json
-from nnpipe.store.store import Record, Store
+from nnpipe.store.record import Record
+from nnpipe.store.store import Store
 
 Change = Literal["changed", "added", "removed"]
 SHORT = 10  # characters of a digest that are shown

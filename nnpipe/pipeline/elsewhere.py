@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any
 
 from nnpipe.errors import Interrupted, NnpipeError, SpecError, StageError
+from nnpipe.pipeline.event_log import warn
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.plan import Plan, make_plan
 from nnpipe.pipeline.run import StageResult
@@ -22,7 +23,7 @@ from nnpipe.pipeline.runtime import Runtime
 from nnpipe.pipeline.spec import Spec, check_spec
 from nnpipe.spec.document import Document
 from nnpipe.stages.work import Observer
-from nnpipe.store.store import Store
+from nnpipe.store.opening import open_store
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def order(execution: Execution, stage: str) -> Order:
         stage=stage,
         spec=_settled(plan).model_dump(mode="json"),
         root=str(plan.root.resolve()),
-        store=str(plan.store.root.resolve()),
+        store=plan.store.place,
         runtime=replace(execution.runtime, log="none"),  # whoever records the run writes its event files
         start=plan.start["artifact"] if plan.start else None,
         force=stage in plan.force,
@@ -84,7 +85,7 @@ def _execute(order: Order, observer: Observer, stopping: Event) -> StageResult:
         raise Interrupted(f"stopped before {order.stage}")
     plan = make_plan(
         check_spec(Document("spec", dict(order.spec)), (), Path(order.root)),
-        Store(Path(order.store)),
+        open_store(order.store, warn),
         Path(order.root),
         until=order.stage,
         force=[order.stage] if order.force else [],

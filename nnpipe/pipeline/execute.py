@@ -19,7 +19,7 @@ from functools import cached_property
 from threading import Event
 from typing import Literal
 
-from nnpipe.errors import CorruptionError, DataError, Interrupted, NnpipeError, StageError
+from nnpipe.errors import CorruptionError, DataError, Interrupted, NnpipeError, StageError, StoreError
 from nnpipe.pipeline.event_log import warn
 from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.hooks import after
@@ -35,8 +35,7 @@ from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
 from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.durable import no_room
-from nnpipe.store.lease import Lease
-from nnpipe.store.store import Record
+from nnpipe.store.record import Record
 from nnpipe.training.team import Team
 
 
@@ -77,7 +76,7 @@ class Execution:
         plan.store.remember()  # what was measured for the plan: another run shall decide alike
         # A run that only looks things up is over before anything could be collected under its feet.
         self._lasting = run is not None or not plan.nothing_to_do
-        self._lease = Lease(plan.store, self.name) if self._lasting and run is None else None
+        self._lease = plan.store.begin(self.name) if self._lasting and run is None else None
 
     def given(self, name: str, record: Record) -> None:
         """Count as executed what another run found or made, so that stages can read it under ``name``."""
@@ -303,7 +302,7 @@ class Execution:
         plan = self.plan
         if "finetune" in self._records:
             ref, model = f"{plan.spec.name}/latest", self._records["finetune"].artifact
-            if ref not in plan.store.refs or plan.store.refs[ref] != model:
+            if plan.store.refs.get(ref) != model:
                 plan.store.refs[ref] = model
         if plan.spec.promote is None:
             return run
@@ -326,7 +325,11 @@ class Execution:
 
     def _report(self) -> str | None:
         made = self._records.get("report") or self._records.get("sweep")
-        return str(self.plan.store.directory(made.artifact) / "report.html") if made else None
+        try:
+            return str(self.plan.store.bring(made.artifact) / "report.html") if made else None
+        except StoreError as error:  # of a shared store, whose report another machine made
+            warn(f"the report could not be fetched: {error}")
+            return None
 
 
 def ending(error: BaseException) -> Literal["failed", "interrupted"]:

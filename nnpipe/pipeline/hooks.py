@@ -83,7 +83,7 @@ def after(plan: Plan, record: Mapping[str, JSON]) -> list[str]:
     """
     hooks, promotion = plan.spec.hooks, record["promotion"]
     told = {name: value for name, value in record.items() if name not in UNTOLD}
-    told["store"] = str(plan.store.root.resolve())
+    told["store"] = plan.store.place
     happened: dict[Event, bool] = {
         "success": record["status"] == "done",
         "failure": record["status"] == "failed",

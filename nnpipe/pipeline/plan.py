@@ -17,7 +17,8 @@ from nnpipe.pipeline.recipe import recipe, recipe_key, source_digest
 from nnpipe.pipeline.run import resolve
 from nnpipe.pipeline.spec import Spec
 from nnpipe.store.canonical import JSON
-from nnpipe.store.store import Record, Store
+from nnpipe.store.record import Record
+from nnpipe.store.store import Store
 
 Status = Literal["reuse", "compute", "resume"]
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from nnpipe.models.parts import PartName
     from nnpipe.stages.pretrained_network import PretrainedLayer
     from nnpipe.store.artifact import Artifact
-    from nnpipe.store.store import Record, Store
+    from nnpipe.store.record import Record
+    from nnpipe.store.store import Store
 
 
 def pretrained_of(store: Store, artifact: Artifact, part: PartName) -> Network:
@@ -77,7 +78,7 @@ def _record(records: dict[str, Record], id_: str) -> Record:
 
 def _input(store: Store, record: Record, word: str) -> Artifact:
     id_ = record.made["inputs"][word]
-    if not store.directory(id_).exists():
+    if not store.has(id_):
         raise UsageError(
             f"what a pretrained layer was made from is not in the store any more: {word}",
             where=f"artifact {record.artifact}",

@@ -149,7 +149,7 @@ def candidate_of(store: Store, ref: str) -> Candidate:
     stages = {stage["name"]: stage for stage in run["stages"]}
     records = {name: store.find(stages[name]["key"]) for name in READ if name in stages}
     evaluated = records.get("evaluate")
-    if evaluated is None or not all(store.directory(stages[name]["artifact"]).exists() for name in READ):
+    if evaluated is None or not all(store.has(stages[name]["artifact"]) for name in READ):
         raise StoreError(
             "what the run measured is gone",
             where=run["run"],

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnpipe.stages.card_facts import Stated
-from nnpipe.store.artifact import MANIFEST
 
 if TYPE_CHECKING:
     from nnpipe.store.artifact import Artifact
-    from nnpipe.store.store import Record, Store
+    from nnpipe.store.record import Record
+    from nnpipe.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _of_stage(records: list[Record], stage: str) -> Iterator[Record]:
 
 
 def _present(store: Store, ids: Iterator[str | None]) -> Iterator[Artifact]:
-    return (store.artifact(id_) for id_ in ids if id_ and (store.directory(id_) / MANIFEST).exists())
+    return (store.artifact(id_) for id_ in ids if id_ and store.has(id_))
 
 
 def _stated(config: Mapping[str, Any]) -> Stated:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal
 
 from nnpipe.errors import UsageError
@@ -130,7 +129,7 @@ def resolve(store: Store, name: str) -> str:
     what = f"{name!r} is the beginning of {len(found)} artifact ids" if found else f"nothing is called {name!r}"
     raise UsageError(
         what,
-        where=str(Path(store.root)),
+        where=store.told,
         expected="a ref, the name of a spec, a run that trained a network, or at least 4 characters of an artifact id",
         hint=nearest(name, store.refs.names()) or "nnpipe ls shows what there is",
     )

@@ -192,7 +192,7 @@ def _measured_before(store: Store, champion: Artifact, data: Artifact) -> Artifa
         read = record.made.get("inputs", {})
         if record.recipe["stage"] == "evaluate" and read.get("model") == champion.id and store.sound(record.artifact):
             its_data = read.get("data", "")
-            if store.directory(its_data).exists() and same_test(store.artifact(its_data), data):
+            if store.has(its_data) and same_test(store.artifact(its_data), data):
                 return store.artifact(record.artifact)
     return None
 

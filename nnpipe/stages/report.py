@@ -6,6 +6,7 @@ All facts come from the input artifacts; only the times in it may differ between
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from nnpipe.models.architecture import Model
@@ -53,7 +54,9 @@ def report(config: Report, work: Work) -> None:
 
 
 def _timeless(artifact: Artifact) -> Artifact:
-    return Artifact(artifact.id, artifact.directory, artifact.manifest)
+    bare = copy(artifact)
+    bare.made = {}
+    return bare
 
 
 def _facts(config: Report, inputs: Mapping[str, Artifact]) -> dict[str, Any]:

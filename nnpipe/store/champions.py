@@ -7,7 +7,6 @@ somebody next asks here: so history and ref never tell different things.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nnpipe.errors import CorruptionError, StoreError, UsageError
-from nnpipe.store.artifact import MANIFEST
-from nnpipe.store.canonical import JSON, canonical_json
-from nnpipe.store.durable import read_json, write_file
+from nnpipe.store.canonical import JSON
+from nnpipe.store.durable import read_json
 
 if TYPE_CHECKING:
     from nnpipe.store.store import Store
@@ -71,7 +69,7 @@ class Champions:
     def names(self) -> list[str]:
         """Every name that has a champion or had one, sorted."""
         refs = (name.removesuffix(f"/{LABEL}") for name in self._store.refs.names() if name.endswith(f"/{LABEL}"))
-        return sorted({*refs, *(path.name for path in (self._store.root / "moves").glob("[!.]*"))})
+        return sorted({*refs, *self._store.moves.names()})
 
     def current(self, name: str) -> str | None:
         """The champion called ``name``, an artifact id; None: there is none."""
@@ -85,7 +83,7 @@ class Champions:
 
     def damaged(self) -> list[Path]:
         """Every move that cannot be read any more."""
-        return [path for name in self.names() for path in self._paths(name) if not _readable(path)]
+        return [path for name in self.names() for path in self._store.moves.paths(name) if not _readable(path)]
 
     def line(self, name: str) -> list[str]:
         """The champion, last, and before it those that it can go back to; a rollback takes what it left off the line.
@@ -122,43 +120,34 @@ class Champions:
             StoreError: there is no such artifact any more, or the disk fails.
         """
         store = self._store
-        with store.gate():  # a collection begins before this or after, and sees the champion
+        with store.moving():  # a collection begins before this or after, and sees the champion
             self._follow(name)
             if self._ref(name) != expected:
                 return False
-            if not (store.directory(to) / MANIFEST).exists():
+            if not store.has(to):
                 hint = "the run that made it makes it again"
                 raise StoreError("the network is gone", where=str(store.directory(to)), hint=hint)
             at = datetime.now(UTC).isoformat(timespec="seconds")
             move = Move(name, kind, at, expected, to, run, reason, verdict)
-            number = 1 + max((int(path.stem.partition("-")[0]) for path in self._paths(name)), default=0)
-            # The letters are for two stores that are merged by copying files.
-            path = self._folder(name) / f"{number:06}-{secrets.token_hex(2)}.json"
-            write_file(path, canonical_json(move.to_json()) + b"\n")
+            store.moves.add(_bare(name), move.to_json())
             store.refs[_ref(name)] = to
         return True
 
     def _ref(self, name: str) -> str | None:
         return self._store.refs.get(_ref(name))
 
-    def _paths(self, name: str) -> list[Path]:
-        return sorted(self._folder(name).glob("[0-9]*.json"))
-
-    def _folder(self, name: str) -> Path:
-        return self._store.root / "moves" / _ref(name).removesuffix(f"/{LABEL}")
-
     def _moves(self, name: str) -> Iterator[Move]:
-        return map(Move.read, self._paths(name))
+        return map(Move.read, self._store.moves.paths(_bare(name)))
 
     def _waiting(self, name: str) -> Move | None:
         """The last move, if the ref did not follow it."""
-        paths = self._paths(name)
+        paths = self._store.moves.paths(_bare(name))
         last = Move.read(paths[-1]) if paths else None
         return last if last and last.before == self._ref(name) != last.to else None
 
     def _carry_out(self, name: str) -> None:
         if self._waiting(name):
-            with self._store.gate():
+            with self._store.moving():
                 self._follow(name)
 
     def _follow(self, name: str) -> None:
@@ -174,6 +163,10 @@ def _readable(path: Path) -> bool:
     except CorruptionError:
         return False
     return True
+
+
+def _bare(name: str) -> str:
+    return _ref(name).removesuffix(f"/{LABEL}")
 
 
 def _ref(name: str) -> str:

@@ -13,7 +13,7 @@ import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,11 @@ from nnpipe.store.locks import held
 
 if TYPE_CHECKING:
     from nnpipe.store.canonical import JSON
-    from nnpipe.store.store import Record, Store
+    from nnpipe.store.record import Record
+    from nnpipe.store.store import Store
 
 HOUR = 3600.0
-KEY = re.compile(r"[0-9a-f]{64}")
+KEY = re.compile(r"(fetch-)?[0-9a-f]{64}")
 HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{32}")  # as durable.write_file names what it has not renamed yet
 COLLECTING = "collecting"
 
@@ -92,38 +93,50 @@ def collect(store: Store, policy: Policy, *, dry_run: bool = False) -> Collectio
     if dry_run:
         return survey(store, policy, time.time())
     with store.lock(COLLECTING):
-        trash = store.root / "trash"
-        with store.gate():
-            found = survey(store, policy, time.time())
-            with explained(trash):
-                make_directory(trash)
-                removed = tuple(item for item in found.garbage if _remove(store, item, trash))
+        return removed(store, lambda: survey(store, policy, time.time()))
+
+
+def removed(store: Store, find: Callable[[], Collection]) -> Collection:
+    """Remove from the folder of a store what ``find`` finds while nothing comes or goes; what really went."""
+    trash = store.root / "trash"
+    with store.gate():
+        found = find()
         with explained(trash):
-            shutil.rmtree(trash)
-    return Collection(removed, found.kept, found.since, found.live)
+            make_directory(trash)
+            gone = tuple(item for item in found.garbage if _remove(store, item, trash))
+    with explained(trash):
+        shutil.rmtree(trash)
+    return Collection(gone, found.kept, found.since, found.live)
 
 
 def survey(store: Store, policy: Policy, now: float) -> Collection:
     """What could be removed, in the order in which it has to be: recipes first, so that nobody finds the artifacts."""
-    live = tuple(path.stem for path, alive in leases(store, now) if alive)
+    live = tuple(path.stem for path, alive in leases(store.root, now) if alive)
     since = min([now, *(began(run) for run in live)]) - policy.grace
-    records = list(store.recipes())
-    reached = _reached(store, records, policy, since)
-    there = store.artifacts()
-    garbage = [
-        *_unreached(store, records, reached, there),
+    records, there = list(store.recipes()), store.artifacts()
+    recent = [id_ for id_ in there if _modified(store.directory(id_)) >= since]
+    reached = reachable(store, records, policy, recent)
+    garbage = found_in(store, policy, reached, since, now)
+    if policy.keep_records is not None:
+        garbage += _old_records(store, policy.keep_records)
+    return Collection(tuple(garbage), sum(id_ in reached for id_ in there), since, live)
+
+
+def found_in(store: Store, policy: Policy, reached: set[str], since: float, now: float) -> list[Garbage]:
+    """What can go of the folder of a store, but for records of runs; ``reached`` are the artifacts that stay."""
+    return [
+        *_unreached(store, list(store.recipes()), reached, store.artifacts()),
         *_work(store, now),
         *_remains(store, since, now),
         *(_quarantined(store, since) if policy.quarantine else ()),
-        *(_old_records(store, policy.keep_records) if policy.keep_records is not None else ()),
     ]
-    return Collection(tuple(garbage), sum(id_ in reached for id_ in there), since, live)
 
 
 # -- what stays ----------------------------------------------------------------------------------------------
 
 
-def _reached(store: Store, records: list[Record], policy: Policy, since: float) -> set[str]:
+def reachable(store: Store, records: Iterable[Record], policy: Policy, recent: Iterable[str]) -> set[str]:
+    """The artifacts that stay, those that are ``recent`` and all that they were made from among them."""
     waiting = [store.refs[name] for name in store.refs.names()]
     seen: Counter[str] = Counter()
     for run in store.runs.newest_first():
@@ -133,7 +146,12 @@ def _reached(store: Store, records: list[Record], policy: Policy, since: float) 
     champions = Champions(store)
     for name in champions.names():
         waiting += champions.line(name)[-policy.keep_champions :]
-    waiting += [id_ for id_ in store.artifacts() if _modified(store.directory(id_)) >= since]
+    return with_origins(records, [*waiting, *recent])
+
+
+def with_origins(records: Iterable[Record], artifacts: Iterable[str]) -> set[str]:
+    """Artifacts, and all that they were made from."""
+    waiting = list(artifacts)
     # The same artifact may have been made in many ways (no pictures, of every network); its last recipe tells one.
     parents: dict[str, JSON] = {}
     for record in sorted(records, key=_age):
@@ -191,7 +209,7 @@ def _remains(store: Store, since: float, now: float) -> Iterator[Garbage]:
     for path in sorted((root / "locks").glob("*.lock")):
         if KEY.fullmatch(path.stem) and _modified(path) < since and not held(path):
             yield Garbage("lock", path.stem, path, 0, path.stem)
-    for path, alive in leases(store, now):
+    for path, alive in leases(store.root, now):
         if not alive:
             yield Garbage("lease", path.stem, path, 0)
 
@@ -203,7 +221,7 @@ def _quarantined(store: Store, since: float) -> Iterator[Garbage]:
 
 
 def _old_records(store: Store, keep: int) -> Iterator[Garbage]:
-    for path in old_runs(store, keep):
+    for path in map(store.runs.path, old_runs(store, keep)):
         yield Garbage("record of a run", path.stem, path, disk_size(path))
 
 

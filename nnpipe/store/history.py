@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,8 +11,8 @@ if TYPE_CHECKING:
     from nnpipe.store.store import Store
 
 
-def old_runs(store: Store, keep: int, spec: str | None = None) -> Iterator[Path]:
-    """The records beyond the last ``keep`` of each spec, or of ``spec`` alone; but some of what a ref names stay.
+def old_runs(store: Store, keep: int, spec: str | None = None) -> Iterator[str]:
+    """The names of records beyond the last ``keep`` of each spec, or of ``spec`` alone; but some stay.
 
     Of each artifact that a ref names these are the run that came to it first, which made it, the last one, and the last
     one that measured something.
@@ -25,7 +24,7 @@ def old_runs(store: Store, keep: int, spec: str | None = None) -> Iterator[Path]
         seen[run["spec"]] += 1
         wanted = seen[run["spec"]] <= keep or spec not in (None, run["spec"])
         if not wanted and run["run"] not in telling:
-            yield store.runs.path(run["run"])
+            yield str(run["run"])
 
 
 def _telling(runs: list[JSON], artifacts: set[str]) -> Iterator[str]:
@@ -39,6 +38,6 @@ def _telling(runs: list[JSON], artifacts: set[str]) -> Iterator[str]:
 def forget_runs(store: Store, keep: int, spec: str) -> int:
     """Remove the old records of ``spec``; how many there were. What the runs made is left to ``gc``."""
     old = list(old_runs(store, keep, spec))
-    for path in old:
-        path.unlink(missing_ok=True)
+    for name in old:
+        store.runs.remove(name)
     return len(old)

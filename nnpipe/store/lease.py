@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nnpipe.store.durable import explained, make_directory
 from nnpipe.store.locks import held
-
-if TYPE_CHECKING:
-    from nnpipe.store.store import Store
 
 WEEK = 7 * 24 * 3600.0  # what a killed run left stays as long: it can be resumed
 
@@ -22,10 +18,10 @@ class Lease:
     The lock goes with its owner; a run that died without releasing counts as under way for a week from its beginning.
     """
 
-    def __init__(self, store: Store, run: str) -> None:
+    def __init__(self, root: Path, run: str) -> None:
         from filelock import FileLock
 
-        self._path = store.root / "live" / f"{run}.lock"
+        self._path = root / "live" / f"{run}.lock"
         with explained(self._path):
             make_directory(self._path.parent)
             self._lock = FileLock(self._path, thread_local=False)  # a run may end in another thread than it began in
@@ -37,9 +33,9 @@ class Lease:
         self._lock.release()
 
 
-def leases(store: Store, now: float) -> Iterator[tuple[Path, bool]]:
-    """Every lease there is, and whether its run counts as under way."""
-    for path in sorted((store.root / "live").glob("????????-??????-*.lock")):
+def leases(root: Path, now: float) -> Iterator[tuple[Path, bool]]:
+    """Every lease in the store at ``root``, and whether its run counts as under way."""
+    for path in sorted((root / "live").glob("????????-??????-*.lock")):
         yield path, held(path) or began(path.stem) > now - WEEK
 
 

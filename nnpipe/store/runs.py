@@ -30,6 +30,10 @@ class Runs:
         """Keep a run under its name."""
         write_file(self.path(run["run"]), canonical_json(run) + b"\n")
 
+    def remove(self, name: str) -> None:
+        """Forget a run; what it made is left to ``gc``."""
+        self.path(name).unlink(missing_ok=True)
+
     def path(self, name: str) -> Path:
         """Where the run called ``name`` is kept."""
         return self.root / f"{name}.json"

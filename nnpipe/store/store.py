@@ -11,38 +11,23 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
 from nnpipe.errors import CorruptionError, StoreError
 from nnpipe.store.artifact import MANIFEST, Artifact, Manifest
 from nnpipe.store.canonical import JSON, canonical_json
-from nnpipe.store.durable import explained, flush_tree, make_directory, move_directory, read_json, write_file
+from nnpipe.store.durable import explained, make_directory, move_directory, read_json, write_file
+from nnpipe.store.hashing import flush_and_hash
+from nnpipe.store.lease import Lease
 from nnpipe.store.locks import Locks
 from nnpipe.store.memo import Memo
+from nnpipe.store.moves import Moves
 from nnpipe.store.output import Output
+from nnpipe.store.record import FORMAT, Record, record_bytes
 from nnpipe.store.refs import Refs
 from nnpipe.store.runs import Runs
-
-FORMAT = "nnpipe-store/1"
-
-
-@dataclass(frozen=True)
-class Record:
-    """What the store knows of a recipe that was carried out.
-
-    recipe: the ingredients that were hashed into ``key``.
-    made: when, how long, on what: told, never keyed.
-    """
-
-    key: str
-    artifact: str
-    content: str
-    recipe: JSON
-    made: JSON
 
 
 class Store:
@@ -52,6 +37,7 @@ class Store:
         self.root = root
         self.refs = Refs(root / "refs")
         self.runs = Runs(root / "runs")
+        self.moves = Moves(root / "moves")
         self.memo = Memo(root / "memo.json")
         self._locks = Locks(root / "locks")
         mark = root / "format.json"
@@ -63,6 +49,20 @@ class Store:
                 raise StoreError("unknown layout of a store", where=str(mark), expected=FORMAT, found=str(found))
         elif strangers:
             raise StoreError("not a store", where=str(root), expected="an empty directory, or format.json in it")
+
+    @property
+    def place(self) -> str:
+        """What opens this store from anywhere: the path of its folder, or a URL."""
+        return str(self.root.resolve())
+
+    @property
+    def told(self) -> str:
+        """The store as people are told of it."""
+        return str(self.root)
+
+    def exists(self) -> bool:
+        """Whether there is a store yet."""
+        return (self.root / "format.json").exists()
 
     def prepare(self) -> None:
         """Make the store's directory if it is not there yet."""
@@ -79,14 +79,25 @@ class Store:
 
     def find(self, key: str) -> Record | None:
         """The record of ``key`` if it was carried out and its artifact is there."""
+        record = self.recipe(key)
+        return record if record and self.has(record.artifact) else None
+
+    def recipe(self, key: str) -> Record | None:
+        """The record of ``key`` if it was ever carried out, whether or not its artifact is still there."""
         try:
-            value = json.loads(self.recipe_path(key).read_bytes())
-            record = Record(**value)
+            return Record(**json.loads(self.recipe_path(key).read_bytes()))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError):
             return None  # a recipe that cannot be read was never written by us: compute it again
-        return record if (self.directory(record.artifact) / MANIFEST).exists() else None
+
+    def has(self, id: str) -> bool:  # noqa: A002 - it is one
+        """Whether an artifact is there, whole."""
+        return (self.directory(id) / MANIFEST).exists()
+
+    def bring(self, id: str) -> Path:  # noqa: A002
+        """The directory of an artifact, with all its files in it."""
+        return self.directory(id)
 
     def records(self) -> Iterator[Record]:
         """Every recipe that was carried out."""
@@ -113,7 +124,7 @@ class Store:
         """The id of every artifact."""
         return sorted(path.name for path in (self.root / "objects").glob("??/*"))
 
-    def artifact(self, id: str, made: JSON = None) -> Artifact:  # noqa: A002 - it is one
+    def artifact(self, id: str, made: JSON = None) -> Artifact:  # noqa: A002
         """Open an artifact; its manifest is checked against its id.
 
         Raises:
@@ -129,12 +140,16 @@ class Store:
         return Artifact(id, directory, Manifest.from_json(json.loads(data)), made)
 
     def sound(self, id: str) -> bool:  # noqa: A002
-        """Whether the bytes of an artifact are those that were written.
+        """Whether an artifact can be reused: see ``intact``."""
+        return self.intact(id)
+
+    def intact(self, id: str) -> bool:  # noqa: A002
+        """Whether the bytes of an artifact in ``directory(id)`` are those that were written.
 
         They are read only if a size, a time or an inode differs from what it was when they were read last.
         """
         try:
-            artifact = self.artifact(id)
+            artifact = Store.artifact(self, id)
             marks = artifact.marks()
             if self.memo.get(f"sound:{id}") != marks:
                 for name in artifact.manifest.files:
@@ -143,6 +158,36 @@ class Store:
         except CorruptionError:
             return False
         return True
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of every artifact, manifests included."""
+        from nnpipe.store.collect import disk_size
+
+        return {id_: disk_size(self.directory(id_)) for id_ in self.artifacts()}
+
+    def where(self, id: str) -> str:  # noqa: A002
+        """Where the bytes of an artifact lie, in words."""
+        return str(self.directory(id))
+
+    def damage(self, id: str) -> list[str]:  # noqa: A002
+        """What is wrong with an artifact, whose bytes are read; nothing, if it was collected meanwhile."""
+        from nnpipe.store.damage import damage
+
+        return damage(self.directory(id), id)
+
+    def recipe_files(self) -> Iterator[tuple[str, str, bytes]]:
+        """Every recipe as it is kept: the key that its name tells, where it lies, its bytes."""
+        for path in sorted((self.root / "recipes").glob("??/*.json")):
+            with suppress(FileNotFoundError):  # collected while we looked
+                yield path.stem, str(path), path.read_bytes()
+
+    def discard_recipe(self, key: str) -> str:
+        """Move a damaged recipe to the quarantine; where it lies then."""
+        return str(self.discard(self.recipe_path(key)))
+
+    def discard_move(self, path: Path) -> str:
+        """Move a damaged move of a champion to the quarantine; where it lies then."""
+        return str(self.discard(path))
 
     def directory(self, id: str) -> Path:  # noqa: A002
         """Where the artifact ``id`` lies, or would lie."""
@@ -169,6 +214,14 @@ class Store:
         """Held for the moment in which an artifact comes, goes, or is chosen for reuse, so that these never overlap."""
         with self.lock("gate"):
             yield
+
+    def moving(self) -> AbstractContextManager[None]:
+        """Held while a champion or a pin moves: a collection begins before this or after, and sees where it is."""
+        return self.gate()
+
+    def begin(self, run: str) -> Lease:
+        """Count a run as under way until it is released, so that nothing it uses is collected."""
+        return Lease(self.root, run)
 
     def busy(self, key: str) -> bool:
         """Whether somebody is at work on ``key`` right now."""
@@ -205,25 +258,25 @@ class Store:
     def commit(self, output: Output, key: str, stage: str, recipe: JSON, made: JSON) -> Record:
         """Make an artifact of ``output``, and then the recipe that finds it; scratch work of the stage goes."""
         with explained(output.directory):
-            files = _flush_and_hash(output.directory)
+            files = flush_and_hash(output.directory)
         manifest = Manifest(stage, output.content(), output.parts, files, output.summary)
         data = canonical_json(manifest.to_json())
         id = hashlib.sha256(data).hexdigest()  # noqa: A001
         with explained(output.directory):
             (output.directory / MANIFEST).write_bytes(data)
         with self.gate():
-            if self.directory(id).exists() and not self.sound(id):
+            if self.directory(id).exists() and not self.intact(id):
                 self.quarantine(id)
             move_directory(output.directory, self.directory(id))
             os.utime(self.directory(id))  # it may have been there for long
             record = Record(key, id, manifest.content, recipe, made)
-            write_file(self.recipe_path(key), canonical_json(asdict(record)) + b"\n")
-        self.memo.put(f"sound:{id}", self.artifact(id).marks())
+            write_file(self.recipe_path(key), record_bytes(record))
+        self.memo.put(f"sound:{id}", Store.artifact(self, id).marks())
         shutil.rmtree(self.workplace(key), ignore_errors=True)
         return record
 
-    def quarantine(self, id: str) -> Path:  # noqa: A002
-        """Move a damaged artifact out of the way, so that its recipes are carried out again."""
+    def quarantine(self, id: str) -> str | Path:  # noqa: A002
+        """Move a damaged artifact out of the way, so that its recipes are carried out again; where it lies then."""
         return self.discard(self.directory(id))
 
     def discard(self, path: Path) -> Path:
@@ -236,19 +289,3 @@ class Store:
     def recipe_path(self, key: str) -> Path:
         """Where the recipe ``key`` is kept, or would be."""
         return self.root / "recipes" / key[:2] / f"{key}.json"
-
-
-def _flush_and_hash(directory: Path) -> dict[str, tuple[int, str]]:
-    """Size and SHA-256 of every file, which is flushed meanwhile: the disk and the processor both have to do."""
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    with ThreadPoolExecutor() as pool:
-        flushed = pool.submit(flush_tree, directory)
-        names = [path.relative_to(directory).as_posix() for path in paths]
-        files = dict(zip(names, pool.map(_size_and_digest, paths), strict=True))
-        flushed.result()
-    return files
-
-
-def _size_and_digest(path: Path) -> tuple[int, str]:
-    with open(path, "rb") as file:
-        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()

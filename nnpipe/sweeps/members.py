@@ -9,11 +9,13 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from nnpipe.errors import NnpipeError
+from nnpipe.pipeline.event_log import warn
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.plan import Plan, make_plan
 from nnpipe.pipeline.run import Run
 from nnpipe.pipeline.sweep import Family, Member
 from nnpipe.stages.work import Observer
+from nnpipe.store.opening import open_store
 from nnpipe.store.store import Store
 from nnpipe.sweeps.member import Answer, Settings, answer_of, begun, carry_out
 
@@ -151,7 +153,7 @@ class Members:
     def _plan(self, number: int) -> Plan:
         spec = self._family.members[number - 1].spec
         # A store of its own: what one remembers of files is not for several threads.
-        return make_plan(spec, Store(self._store.root), self._family.root, device=self._settings.device)
+        return make_plan(spec, open_store(self._store.place, warn), self._family.root, device=self._settings.device)
 
     def _here(self, plan: Plan, observer: Observer) -> Answer:
         return carry_out(plan, self._settings, observer, self.stopping)

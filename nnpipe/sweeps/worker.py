@@ -48,7 +48,7 @@ class Worker:
         task = {
             "spec": plan.spec.model_dump(mode="json"),
             "root": str(plan.root.resolve()),
-            "store": str(plan.store.root.resolve()),
+            "store": plan.store.place,
             "settings": asdict(settings),
         }
         assert self._process.stdout is not None

@@ -18,7 +18,8 @@ from nnpipe.stages.sweep_plots import Course, curves_of, lines_over, main_axis
 from nnpipe.stages.sweep_table import Row, best, short_names, table, to_csv, told_measures
 from nnpipe.stages.work import Work
 from nnpipe.store.checkpoints import DiskCheckpoints
-from nnpipe.store.store import Record, Store
+from nnpipe.store.record import Record
+from nnpipe.store.store import Store
 
 HOSTILE = "<script>alert('x')</script>"
 RATE = "train.optimizer.learning_rate"

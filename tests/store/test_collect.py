@@ -16,7 +16,8 @@ from nnpipe.errors import CorruptionError
 from nnpipe.store.canonical import canonical_json, digest
 from nnpipe.store.collect import Collection, Policy, collect
 from nnpipe.store.lease import WEEK, Lease
-from nnpipe.store.store import Record, Store
+from nnpipe.store.record import Record
+from nnpipe.store.store import Store
 
 LONG_AGO = 1_000_000_000.0
 AT_ONCE = Policy(keep_runs=0, grace=0)
@@ -281,7 +282,7 @@ LIVE = "20200101-000000-spec-0000"
 
 def test_what_a_run_under_way_uses_stays_however_long_it_takes(store: Store) -> None:
     used, unused = put(store, 1, at=1_600_000_000), put(store, 2)
-    lease = Lease(store, LIVE)  # began on 2020-01-01, and 1_600_000_000 is in September of that year
+    lease = Lease(store.root, LIVE)  # began on 2020-01-01, and 1_600_000_000 is in September of that year
     assert collect(store, AT_ONCE).live == (LIVE,)
     assert store.artifacts() == [used]
     lease.release()
@@ -304,7 +305,7 @@ def test_a_run_that_was_killed_counts_as_under_way_for_a_week(store: Store) -> N
 
 
 def test_a_run_may_end_in_another_thread_than_it_began_in(store: Store) -> None:
-    lease = Lease(store, LIVE)
+    lease = Lease(store.root, LIVE)
     thread = threading.Thread(target=lease.release)
     thread.start()
     thread.join()
@@ -331,7 +332,7 @@ def test_a_collection_beside_a_run_takes_nothing_that_the_run_makes_or_reuses(st
     for number in range(old):
         record = commit(store, key_of(number), number)
         os.utime(store.directory(record.artifact), (LONG_AGO, LONG_AGO))
-    lease, held = Lease(store, store.runs.name("spec")), []
+    lease, held = Lease(store.root, store.runs.name("spec")), []
 
     def train() -> None:
         for number in range(old):

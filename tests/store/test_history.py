@@ -24,7 +24,7 @@ def names(store: Store) -> list[str]:
 
 def test_the_last_records_of_each_spec_stay(tmp_path: Path) -> None:
     store = store_with(tmp_path, ("a", "1"), ("b", "2"), ("a", "3"), ("a", "4"))
-    assert [path.stem[9:] for path in old_runs(store, 1)] == ["000002-a-0", "000000-a-0"]
+    assert [name[9:] for name in old_runs(store, 1)] == ["000002-a-0", "000000-a-0"]
     assert forget_runs(store, 2, "a") == 1
     assert names(store) == ["000003-a-0", "000002-a-0", "000001-b-0"]
 

@@ -10,7 +10,8 @@ import pytest
 
 from nnpipe.errors import CorruptionError, Interrupted, StoreError, UsageError
 from nnpipe.store.output import Output
-from nnpipe.store.store import Record, Store
+from nnpipe.store.record import Record
+from nnpipe.store.store import Store
 
 KEY = "ab" * 32
 

@@ -10,7 +10,8 @@ from nnpipe.store.array_writer import ArrayWriter
 from nnpipe.store.canonical import JSON, digest
 from nnpipe.store.checkpoints import DiskCheckpoints
 from nnpipe.store.output import Output
-from nnpipe.store.store import Record, Store
+from nnpipe.store.record import Record
+from nnpipe.store.store import Store
 
 INPUTS: dict[str, tuple[str, ...]] = {"data": (), "layer": ("data",), "model": ("data", "layer"), "report": ("model",)}
 

@@ -11,7 +11,8 @@ from itertools import chain
 from nnpipe.errors import CorruptionError
 from nnpipe.store.artifact import MANIFEST
 from nnpipe.store.canonical import digest
-from nnpipe.store.store import Record, Store
+from nnpipe.store.record import Record
+from nnpipe.store.store import Store
 
 
 def problems(store: Store) -> list[str]:
