@@ -29,9 +29,9 @@ from rich.console import Console
 
 from benchmarks.__main__ import drawn
 from benchmarks.measure import Table
-from nnpipe.store.objects import Objects, objects_at
-from nnpipe.store.remote import Remote
-from nnpipe.store.shared import SharedStore
+from nnpipe.store.shared.objects import Objects, objects_at
+from nnpipe.store.shared.remote import Remote
+from nnpipe.store.shared.store import SharedStore
 
 COLUMNS = ("workers", "computed", "requests", "a worker", "of leases", "requests/s", "ms each", "median s", "last s")
 SIZE = 10_000  # bytes of an artifact

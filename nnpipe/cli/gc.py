@@ -47,8 +47,8 @@ def gc(
     opened = existing_store(store)
     policy = Policy(keep_runs, grace, quarantine, keep_champions, keep_records)
     if is_url(store):
-        from nnpipe.store.collect_shared import collect_shared
-        from nnpipe.store.shared import SharedStore
+        from nnpipe.store.shared.collect import collect_shared
+        from nnpipe.store.shared.store import SharedStore
 
         assert isinstance(opened, SharedStore)
         done = collect_shared(opened, policy, dry_run=dry_run)

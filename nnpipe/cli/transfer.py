@@ -11,9 +11,9 @@ from nnpipe.cli.options import DEFAULT_STORE, AsJson, StorePlace
 from nnpipe.errors import UsageError
 
 if TYPE_CHECKING:
-    from nnpipe.store.shared import SharedStore
+    from nnpipe.store.shared.store import SharedStore
+    from nnpipe.store.shared.transfer import Bundle, Copied
     from nnpipe.store.store import Store
-    from nnpipe.store.transfer import Bundle, Copied
 
 Names = Annotated[
     list[str] | None,
@@ -35,7 +35,7 @@ def push(
     as_json: AsJson = False,
 ) -> None:
     """Send artifacts to a shared store, with their recipes, runs and refs, and what a run could not send."""
-    from nnpipe.store.transfer import push as copy
+    from nnpipe.store.shared.transfer import push as copy
 
     shared = _shared(store, to, "--to")
     shared.prepare()
@@ -52,7 +52,7 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Fetch artifacts from a shared store, with their recipes, runs and refs."""
-    from nnpipe.store.transfer import pull as copy
+    from nnpipe.store.shared.transfer import pull as copy
 
     shared = _shared(store, source, "--from")
     if not shared.exists():
@@ -64,7 +64,7 @@ def _shared(place: str, url: str | None, option: str) -> SharedStore:
     """The remote store at ``url`` behind the store at ``place``, or at ``place`` itself, behind its cache."""
     from nnpipe.api import open_store
     from nnpipe.store.opening import behind, is_url, place_of
-    from nnpipe.store.shared import SharedStore
+    from nnpipe.store.shared.store import SharedStore
 
     if is_url(place):
         if url is not None and place_of(url) != place_of(place):
@@ -82,7 +82,7 @@ def _shared(place: str, url: str | None, option: str) -> SharedStore:
 
 def _bundle(store: Store, names: list[str] | None) -> Bundle:
     from nnpipe.pipeline.run import resolve
-    from nnpipe.store.transfer import bundle
+    from nnpipe.store.shared.transfer import bundle
 
     if not names:
         return bundle(store, None, store.refs.names())

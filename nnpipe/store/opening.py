@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nnpipe.store.store import Store
 
 if TYPE_CHECKING:
-    from nnpipe.store.shared import SharedStore
+    from nnpipe.store.shared.store import SharedStore
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters and more: no drive of Windows; Path() merges slashes
 CACHE = "NNPIPE_CACHE"  # the folder of the caches of shared stores
@@ -45,8 +45,8 @@ def open_store(place: str | os.PathLike[str], tell: Callable[[str], None] = to_s
 
 def behind(place: str | os.PathLike[str], url: str, tell: Callable[[str], None] = to_stderr) -> SharedStore:
     """The shared store at ``url``, with the store in the folder ``place`` as its cache."""
-    from nnpipe.store.remote import remote_at
-    from nnpipe.store.shared import SharedStore
+    from nnpipe.store.shared.remote import remote_at
+    from nnpipe.store.shared.store import SharedStore
 
     return SharedStore(Path(place), remote_at(normal(url)), tell)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nnpipe.store.objects import objects_at
+from nnpipe.store.shared.objects import objects_at
 
 from .conftest import SPEC
 from .test_startup import HEAVY, loaded

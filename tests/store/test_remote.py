@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from nnpipe.errors import Interrupted, StoreError, UsageError
-from nnpipe.store.objects import Objects, RemoteError, objects_at
-from nnpipe.store.remote import Remote
-from nnpipe.store.remote_lease import Leases
+from nnpipe.store.shared.lease import Leases
+from nnpipe.store.shared.objects import Objects, RemoteError, objects_at
+from nnpipe.store.shared.remote import Remote
 
 KEY = "ab" * 32
 

@@ -18,14 +18,14 @@ import pytest
 from nnpipe.errors import CorruptionError, UsageError
 from nnpipe.store.champions import Champions
 from nnpipe.store.collect import Policy
-from nnpipe.store.collect_shared import collect_shared
-from nnpipe.store.objects import RemoteError, objects_at
 from nnpipe.store.opening import cache_of, is_url, normal, open_store, place_of
 from nnpipe.store.record import Record
-from nnpipe.store.remote import Remote
-from nnpipe.store.shared import SharedStore
+from nnpipe.store.shared.collect import collect_shared
+from nnpipe.store.shared.objects import RemoteError, objects_at
+from nnpipe.store.shared.remote import Remote
+from nnpipe.store.shared.store import SharedStore
+from nnpipe.store.shared.transfer import bundle, pull, push
 from nnpipe.store.store import Store
-from nnpipe.store.transfer import bundle, pull, push
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 Machine = Callable[[str], SharedStore]

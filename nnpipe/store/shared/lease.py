@@ -22,7 +22,7 @@ from threading import Event, Thread
 
 from nnpipe.errors import Interrupted, StoreError
 from nnpipe.store.canonical import canonical_json
-from nnpipe.store.objects import Objects
+from nnpipe.store.shared.objects import Objects
 
 SILENCE = 60.0  # seconds without a heartbeat after which a holder counts as dead
 BEATS = 4  # heartbeats in that time

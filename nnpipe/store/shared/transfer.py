@@ -18,7 +18,7 @@ from nnpipe.store.store import Store
 
 if TYPE_CHECKING:
     from nnpipe.store.canonical import JSON
-    from nnpipe.store.shared import SharedStore
+    from nnpipe.store.shared.store import SharedStore
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from nnpipe.store.canonical import JSON, canonical_json
 from nnpipe.store.durable import write_file
-from nnpipe.store.line import Line
 from nnpipe.store.moves import Moves
-from nnpipe.store.outbox import Outbox
 from nnpipe.store.refs import NAME, Refs
-from nnpipe.store.remote import DIGEST, Remote
 from nnpipe.store.runs import Runs
+from nnpipe.store.shared.line import Line
+from nnpipe.store.shared.outbox import Outbox
+from nnpipe.store.shared.remote import DIGEST, Remote
 
 
 class SharedRefs(Refs):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnpipe.errors import UsageError
-from nnpipe.store.objects import EXTRAS, Entry, RemoteError
+from nnpipe.store.shared.objects import EXTRAS, Entry, RemoteError
 
 CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 3}}  # botocore's; s3fs waits 5 s for a connection
 REFUSED = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "RefreshError")

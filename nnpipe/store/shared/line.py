@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from nnpipe.store.objects import RemoteError
+from nnpipe.store.shared.objects import RemoteError
 
 T = TypeVar("T")
 AGAIN = 60.0  # seconds after a failure in which nothing is tried

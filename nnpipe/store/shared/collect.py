@@ -30,11 +30,11 @@ from nnpipe.store.collect import (
 from nnpipe.store.history import old_runs
 from nnpipe.store.lease import WEEK, began
 from nnpipe.store.record import Record
-from nnpipe.store.shared import MOVING, SharedStore
+from nnpipe.store.shared.store import MOVING, SharedStore
 from nnpipe.store.store import Store
 
 if TYPE_CHECKING:
-    from nnpipe.store.objects import Entry
+    from nnpipe.store.shared.objects import Entry
 
 RUN = re.compile(r"\d{8}-\d{6}-.+")
 

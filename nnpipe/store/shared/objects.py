@@ -68,7 +68,7 @@ def objects_at(url: str) -> Objects:
     if protocol == "file" and place.startswith("/"):
         return Folder(Path(place))
     if protocol in EXTRAS and place.strip("/"):
-        from nnpipe.store.bucket import Bucket
+        from nnpipe.store.shared.bucket import Bucket
 
         return Bucket(url)
     expected = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, file:///FOLDER, or the path of a folder"

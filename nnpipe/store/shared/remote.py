@@ -19,9 +19,9 @@ from pathlib import Path
 from nnpipe.errors import CorruptionError, StoreError, UsageError
 from nnpipe.store.artifact import MANIFEST, Manifest
 from nnpipe.store.canonical import canonical_json
-from nnpipe.store.objects import AT_ONCE, Objects, read_many
 from nnpipe.store.record import FORMAT, Record, record_bytes
-from nnpipe.store.remote_lease import SILENCE, Leases
+from nnpipe.store.shared.lease import SILENCE, Leases
+from nnpipe.store.shared.objects import AT_ONCE, Objects, read_many
 
 MARK = "format.json"
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -229,7 +229,7 @@ def remote_at(url: str) -> Remote:
     """
     import os
 
-    from nnpipe.store.objects import objects_at
+    from nnpipe.store.shared.objects import objects_at
 
     told = os.environ.get("NNPIPE_LEASE", "")
     try:

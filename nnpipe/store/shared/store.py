@@ -18,12 +18,12 @@ from nnpipe.store.artifact import MANIFEST, Artifact, Manifest
 from nnpipe.store.canonical import JSON, canonical_json
 from nnpipe.store.durable import explained, make_directory, move_directory, write_file
 from nnpipe.store.lease import Lease
-from nnpipe.store.line import Line
-from nnpipe.store.outbox import Outbox
 from nnpipe.store.output import Output
 from nnpipe.store.record import Record, record_bytes
-from nnpipe.store.remote import DIGEST, Remote, object_name, recipe_name
-from nnpipe.store.shared_names import SharedMoves, SharedRefs, SharedRuns
+from nnpipe.store.shared.line import Line
+from nnpipe.store.shared.names import SharedMoves, SharedRefs, SharedRuns
+from nnpipe.store.shared.outbox import Outbox
+from nnpipe.store.shared.remote import DIGEST, Remote, object_name, recipe_name
 from nnpipe.store.store import Store
 
 MOVING = "moving"  # the lease under which champions and pins move, and collections take place
