@@ -29,10 +29,10 @@ class BatchNormalisation(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        values = whole_batch(x) * math.prod(x.shape[2:])  # of a channel
-        training = self.training and values > 1
+        # Not asked where it does not matter: exporters follow x without knowing how many rows it has.
+        training = self.training and _values(x) > 1
         if training and shared():
-            return self._of_shared_batch(x, values)
+            return self._of_shared_batch(x, _values(x))
         return F.batch_norm(
             x,
             self.running_mean,
@@ -58,3 +58,8 @@ class BatchNormalisation(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{len(self.weight)}, momentum={self.momentum}, epsilon={self.epsilon}"
+
+
+def _values(x: Tensor) -> int:
+    """Of a channel, in the whole batch."""
+    return whole_batch(x) * math.prod(x.shape[2:])
