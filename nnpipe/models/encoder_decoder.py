@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from math import prod
 from typing import cast
 
@@ -14,6 +15,16 @@ from nnpipe.models.activations import activation_function
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.models.layers.layer import Shape
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What came of ``seen`` on the way through: what hidden units sum, what they are, and what visible units sum."""
+
+    seen: Tensor
+    sums: Tensor
+    hidden: Tensor
+    decoded: Tensor
 
 
 class EncoderDecoder(nn.Module, ABC):
@@ -49,6 +60,12 @@ class EncoderDecoder(nn.Module, ABC):
     def decode(self, hidden: Tensor) -> Tensor:
         """What visible units sum, (batch, *shape)."""
 
+    def there_and_back(self, x: Tensor) -> Passage:
+        """x encoded and decoded."""
+        sums = self.sums(x).to(x.dtype)
+        hidden = self.activation(sums)
+        return Passage(x, sums, hidden, self.decode(hidden).to(x.dtype))
+
     @abstractmethod
     def squared_weights(self) -> Tensor:
         """The sum of squares of the weights by which each hidden unit reads values: the shape of ``sums`` of one."""
@@ -71,8 +88,26 @@ class DenseEncoderDecoder(EncoderDecoder):
     def squared_weights(self) -> Tensor:
         return self.weight.square().sum(1)
 
+    def there_and_back_by(self, weight: Tensor, x: Tensor) -> Passage:
+        """``there_and_back`` by a tied ``weight`` that autograd need not know: see ``tied_gradient``."""
+        sums = F.linear(x, weight, self.bias).to(x.dtype)
+        hidden = self.activation(sums)
+        return Passage(x, sums, hidden, F.linear(hidden, weight.T, self.visible_bias).to(x.dtype))
+
     def _as_decoder(self, drawn: Tensor) -> Tensor:
         return drawn
+
+
+def tied_gradient(passage: Passage) -> Tensor:
+    """The gradient of the tied weight of a ``passage`` whose ``sums`` and ``decoded`` retain theirs.
+
+    The weight is used twice. The sum of two products of (hidden, batch) and (batch, visible) is one product of twice as
+    many rows: less to write and to read again than two, where the batch is small beside the weight.
+    """
+    sums, decoded = passage.sums.grad, passage.decoded.grad
+    assert sums is not None
+    assert decoded is not None
+    return torch.cat([sums, passage.hidden.detach()]).T @ torch.cat([passage.seen, decoded])
 
 
 class ConvolutionalEncoderDecoder(EncoderDecoder):

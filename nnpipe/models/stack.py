@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from nnpipe.models.activations import activation_function
+from nnpipe.models.layers.flatten import Flatten
 from nnpipe.models.layers.layer import ActivatedLayer, Layer, Shape
 from nnpipe.models.layers.max_pool2d import MaxPool2d
 
@@ -30,7 +30,7 @@ class Stack(nn.Module):
         self._functions = [
             activation_function(layer.activation if isinstance(layer, ActivatedLayer) else "linear") for layer in layers
         ]
-        self._fewer = _after_pooling(layers, self._functions)
+        self._fewer = _late_rectifiers(layers, self._functions)
 
     def logits(self, x: Tensor) -> Tensor:
         """Everything but the last layer's activation."""
@@ -54,14 +54,16 @@ class Stack(nn.Module):
         return found
 
 
-def _after_pooling(layers: Sequence[Layer], functions: Sequence[Function]) -> list[Function]:
-    """``functions`` with rectifiers behind the max-pooling that follows: the same numbers, bit for bit, of fewer.
+def _late_rectifiers(layers: Sequence[Layer], functions: Sequence[Function]) -> list[Function]:
+    """``functions`` with rectifiers behind the max-pooling that follows, and behind flattening: the same bits.
 
     The largest of rectified values is the rectified largest value; where that is 0 no gradient goes back either way.
+    After pooling there are fewer values. After flattening they lie in one order there and back: images are kept with
+    their channels last, and a gradient that comes from vectors is not.
     """
     swapped = list(functions)
-    for place, (layer, pool) in enumerate(pairwise(layers[:-1])):
-        if isinstance(layer, ActivatedLayer) and layer.activation == "relu" and isinstance(pool, MaxPool2d):
+    for place, behind in enumerate(layers[1:-1]):
+        if swapped[place] is torch.relu and isinstance(behind, MaxPool2d | Flatten):
             swapped[place], swapped[place + 1] = swapped[place + 1], swapped[place]
     return swapped
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nnpipe.models.corruption import corrupt
-from nnpipe.models.encoder_decoder import encoder_decoder
+from nnpipe.models.encoder_decoder import DenseEncoderDecoder, Passage, encoder_decoder, tied_gradient
 from nnpipe.models.layers.conv2d import Conv2d
 from nnpipe.models.layers.dense import Dense
 from nnpipe.pretraining.contraction import squared_jacobian
@@ -47,6 +47,8 @@ class Denoising:
         self.precision: Precision = precision
         mean = visible.mean
         self.module = encoder_decoder(layer, visible.shape, tied=method.tied, generator=generator(seed, WEIGHTS))
+        # A contraction looks at the weights by themselves.
+        self._tied_products = method.tied and not method.contraction and isinstance(layer, Dense)
         if isinstance(layer, Conv2d):
             mean = mean.view(visible.shape).mean((1, 2))
         with torch.no_grad():
@@ -61,15 +63,19 @@ class Denoising:
         self.module.zero_grad()
         clean = self._shaped(x)
         seen, corrupted = self.corrupt(clean)
-        loss, error = self._compare(seen, clean, self._counts(corrupted, clean), self.precision)
+        passage = self._learning_passage(seen)
+        loss, error = self._compare(passage, clean, self._counts(corrupted, clean))
         (loss / len(clean)).backward()  # type: ignore[no-untyped-call]
+        if passage.sums.retains_grad:
+            with products_in(self.precision, x.device.type):
+                self.module.weight.grad = tied_gradient(passage).to(self.module.weight.dtype)
         return {"loss": loss.detach(), "reconstruction_error": error}
 
     @torch.no_grad()
     def measure(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         self.module.eval()
         clean = self._shaped(x)
-        loss, error = self._compare(clean, clean)
+        loss, error = self._compare(self.module.there_and_back(clean), clean)
         return {"loss": loss, "reconstruction_error": error}
 
     @torch.no_grad()
@@ -91,15 +97,22 @@ class Denoising:
             return None
         return torch.where(corrupted, emphasis.corrupted, emphasis.uncorrupted).to(clean.dtype)
 
-    def _compare(
-        self, seen: Tensor, clean: Tensor, counts: Tensor | None = None, precision: Precision = "float32"
-    ) -> tuple[Tensor, Tensor]:
+    def _learning_passage(self, seen: Tensor) -> Passage:
+        """Through the layer and back in ``precision``; what ``tied_gradient`` needs is retained where it is of use."""
+        module = self.module
+        with products_in(self.precision, seen.device.type):
+            if not self._tied_products:
+                return module.there_and_back(seen)
+            assert isinstance(module, DenseEncoderDecoder)
+            weight = module.weight.detach()  # in its precision once, for the way there and the way back
+            passage = module.there_and_back_by(weight.bfloat16() if self.precision == "bfloat16" else weight, seen)
+        passage.sums.retain_grad()
+        passage.decoded.retain_grad()
+        return passage
+
+    def _compare(self, passage: Passage, clean: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Loss and squared error, summed over the batch."""
-        method, module = self.method, self.module
-        with products_in(precision, seen.device.type):
-            sums = module.sums(seen).to(seen.dtype)
-            hidden = module.activation(sums)
-            decoded = module.decode(hidden).to(seen.dtype)
+        method, decoded = self.method, passage.decoded
         if method.loss == "mean_squared_error":
             squares = F.mse_loss(decoded, clean, reduction="none" if counts is not None else "sum")
             error = squares.detach().sum()
@@ -109,7 +122,8 @@ class Denoising:
                 error = F.mse_loss(decoded.sigmoid(), clean, reduction="sum")
             loss = F.binary_cross_entropy_with_logits(decoded, clean, counts, reduction="sum")
         if method.sparsity:
-            loss = loss + method.sparsity.cost(hidden)
+            loss = loss + method.sparsity.cost(passage.hidden)
         if method.contraction:
-            loss = loss + method.contraction * squared_jacobian(module, self._activation, sums, hidden)
+            jacobian = squared_jacobian(self.module, self._activation, passage.sums, passage.hidden)
+            loss = loss + method.contraction * jacobian
         return loss, error

@@ -1,4 +1,4 @@
-"""Rectifiers go behind the max-pooling that follows them: fewer numbers, and the same ones."""
+"""Rectifiers go behind the max-pooling that follows them, and behind flattening: the same numbers, sooner."""
 
 from __future__ import annotations
 
@@ -35,6 +35,16 @@ def test_outputs_and_gradients_are_the_same_bits(pool: dict[str, int], precision
         outputs.float().square().mean().backward()
         found.append([outputs, *(parameter.grad for parameter in net.parameters())])
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_behind_pooling_and_flattening_a_rectifier_is_applied_once() -> None:
+    net = network(
+        {**CONVOLUTION, "activation": "relu"},
+        {"kind": "max_pool2d", "size": 2},
+        "flatten",
+        {"kind": "dense", "units": 2},
+    )
+    assert [function is torch.relu for function in net._fewer] == [False, False, True, False]
 
 
 def test_other_activations_and_a_last_pooling_stay_where_they_are() -> None:
