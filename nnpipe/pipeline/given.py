@@ -1,4 +1,4 @@
-"""What a spec may be given as, a file, a mapping or a ``Spec``; and its overrides, a mapping or the words of ``--set``."""
+"""What a spec may be given as, a file, a mapping or a ``Spec``; and overrides, a mapping or the words of ``--set``."""
 
 from __future__ import annotations
 
