@@ -29,8 +29,7 @@ from flows.tasks import OPTIONS
 from flows.worker import carry_out_stage, stop
 from nnpipe.errors import Interrupted, NnpipeError, StageError
 from nnpipe.pipeline.elsewhere import Failure, order
-from nnpipe.pipeline.execute import ending
-from nnpipe.pipeline.run import Run, StageResult
+from nnpipe.pipeline.run import Run, StageResult, ending
 from nnpipe.pipeline.sweep import meanings
 
 if TYPE_CHECKING:

@@ -5,29 +5,25 @@ A plan with nothing to do is carried out without torch and without Prefect, what
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from nnpipe.errors import Interrupted, UsageError, nearest
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.execute import Execution
+    from nnpipe.pipeline.given import Overrides, SpecLike
     from nnpipe.pipeline.plan import Plan
     from nnpipe.pipeline.run import Run
     from nnpipe.pipeline.spec import Spec
     from nnpipe.prediction.model import TrainedModel
-    from nnpipe.spec.document import Document
     from nnpipe.stages.work import Observer
     from nnpipe.store.store import Store
-
-    SpecLike = str | os.PathLike[str] | Mapping[str, Any] | Spec
-    Overrides = Mapping[str, Any] | Iterable[str]
 
 Engine = Literal["prefect", "local", "dask"]
 ENGINES = ("prefect", "local", "dask")
@@ -103,10 +99,11 @@ def plan(
         UsageError: an override cannot be applied, or there is no such stage or device.
         StoreError: the store cannot be read.
     """
+    from nnpipe.pipeline.given import spec_of
     from nnpipe.pipeline.plan import make_plan
 
     known("device", device, ("auto", "cpu", "cuda"))
-    checked, folder = _read(spec, set, root)
+    checked, folder = spec_of(spec, set, root)
     return make_plan(checked, open_store(store), folder, until=until, force=list(force), device=device)
 
 
@@ -204,7 +201,9 @@ def read_spec(
         SpecError: with one problem for each mistake.
         UsageError: an override cannot be applied.
     """
-    return _read(spec, set, root)[0]
+    from nnpipe.pipeline.given import spec_of
+
+    return spec_of(spec, set, root)[0]
 
 
 def open_store(store: str | os.PathLike[str] | None = None) -> Store:
@@ -218,48 +217,6 @@ def _tell(line: str) -> None:
     from nnpipe.pipeline.event_log import warn
 
     warn(line)
-
-
-def _read(spec: SpecLike, set: Overrides, root: str | os.PathLike[str] | None) -> tuple[Spec, Path]:  # noqa: A002
-    from nnpipe.pipeline.spec import Spec, check_spec
-
-    overrides = assignments(set)
-    if isinstance(spec, Spec) and not overrides:
-        return spec, Path(root or ".").resolve()
-    document, folder = document_of(spec, root)
-    return check_spec(document, overrides, folder), folder
-
-
-def document_of(spec: SpecLike, root: str | os.PathLike[str] | None = None) -> tuple[Document, Path]:
-    """What a spec says, unchecked, and the folder that relative paths in it start from."""
-    from nnpipe.pipeline.spec import Spec
-    from nnpipe.spec.document import Document
-
-    folder = Path(root or ".").resolve()
-    if isinstance(spec, Spec):
-        return Document("spec", spec.model_dump(mode="json")), folder
-    if isinstance(spec, Mapping):
-        return Document("spec", _plain(spec)), folder
-    return Document.read(Path(spec)), folder if root else Path(spec).resolve().parent
-
-
-def assignments(set: Overrides) -> tuple[str, ...]:  # noqa: A002
-    """Overrides in the form of ``--set``: KEY=VALUE."""
-    if isinstance(set, str):
-        return (set,)
-    if isinstance(set, Mapping):
-        # JSON is YAML: the text reads back as the same value, "3" as text and 3 as a number.
-        return tuple(f"{key}={json.dumps(_plain(value))}" for key, value in set.items())
-    return tuple(set)
-
-
-def _plain(value: Any) -> Any:
-    """A copy of ``value`` in lists, mappings, text and numbers."""
-    try:
-        return json.loads(json.dumps(value))
-    except (TypeError, ValueError) as error:
-        expected = "text, numbers, true, false, lists and mappings"
-        raise UsageError("not what a spec is made of", expected=expected, found=str(error)) from None
 
 
 def known(what: str, name: str, names: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nnpipe.api import Device, LogFormat
+from nnpipe.api import Device, Engine, LogFormat
 
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -52,6 +52,10 @@ WhereTo = Annotated[
     Device,
     typer.Option("--device", help="Where a run is to be; only what precision: auto comes to depends on it."),
 ]
+RunBy = Annotated[Engine, typer.Option("--engine", help="What runs the stages.")]
+RunOn = Annotated[Device, typer.Option("--device", help="auto: a GPU where there is one.")]
+Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="Threads of torch on a CPU.", show_default=False)]
+CheckpointEvery = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between checkpoints.")]
 Memory = Annotated[
     int | None,
     typer.Option(

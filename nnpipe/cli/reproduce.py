@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StorePlace
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, Ref, StorePlace, Threads
 from nnpipe.cli.store import existing_store
 from nnpipe.errors import Interrupted, NnpipeError, UsageError
 
@@ -34,9 +34,7 @@ def reproduce(
         Path | None,
         typer.Option(metavar="DIR", help="Keep what is made in a new store there.", show_default=False),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Threads of torch on a CPU.", show_default=False)
-    ] = None,
+    threads: Threads = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:

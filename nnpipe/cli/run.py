@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnpipe.api import Device, Engine, Log
+from nnpipe.api import Log
 from nnpipe.cli.options import (
     DEFAULT_STORE,
     Address,
     AsJson,
+    CheckpointEvery,
     Force,
     LogLines,
     Memory,
     Overrides,
+    RunBy,
+    RunOn,
     SpecFile,
     StorePlace,
+    Threads,
     Until,
 )
 from nnpipe.cli.plan import start_told
@@ -33,17 +37,15 @@ def run(
     store: StorePlace = DEFAULT_STORE,
     until: Until = None,
     force: Force = None,
-    engine: Annotated[Engine, typer.Option(help="What runs the stages.")] = "prefect",
+    engine: RunBy = "prefect",
     address: Address = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="With --engine dask: workers to start here.", show_default=False),
     ] = None,
-    device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Threads of torch on a CPU.", show_default=False)
-    ] = None,
-    checkpoint_every: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between checkpoints.")] = 30.0,
+    device: RunOn = "auto",
+    threads: Threads = None,
+    checkpoint_every: CheckpointEvery = 30.0,
     log: Annotated[
         Log | None,
         typer.Option(help="Write TensorBoard event files, or none; as the spec says if left out.", show_default=False),

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnpipe.api import Device
-from nnpipe.cli.options import DEFAULT_STORE, AsJson, LogLines, Overrides, StorePlace, Until
+from nnpipe.cli.options import DEFAULT_STORE, AsJson, LogLines, Overrides, RunOn, StorePlace, Until
 from nnpipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def schedule(
     store: StorePlace = DEFAULT_STORE,
     overrides: Overrides = None,
     until: Until = None,
-    device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = "auto",
+    device: RunOn = "auto",
     name: Annotated[str | None, typer.Option(help="Of the schedule.", show_default="the spec's")] = None,
     work_pool: Annotated[
         str | None, typer.Option(metavar="POOL", help="Leave its runs to workers, and end.", show_default=False)

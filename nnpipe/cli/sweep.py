@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from nnpipe.api import Device, Engine
-from nnpipe.cli.options import DEFAULT_STORE, Address, AsJson, Memory, Overrides, SpecFile, StorePlace
+from nnpipe.cli.options import (
+    DEFAULT_STORE,
+    Address,
+    AsJson,
+    CheckpointEvery,
+    Memory,
+    Overrides,
+    RunBy,
+    RunOn,
+    SpecFile,
+    StorePlace,
+)
 from nnpipe.errors import StageError, UsageError
 
 if TYPE_CHECKING:
@@ -51,14 +61,14 @@ def sweep(
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="A run that fails ends the sweep.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be computed and shared.")] = False,
-    engine: Annotated[Engine, typer.Option(help="What runs the stages.")] = "local",
+    engine: RunBy = "local",
     address: Address = None,
-    device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = "auto",
+    device: RunOn = "auto",
     threads: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Threads of torch on a CPU, for each run.", show_default=False),
     ] = None,
-    checkpoint_every: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between checkpoints.")] = 30.0,
+    checkpoint_every: CheckpointEvery = 30.0,
     memory: Memory = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,

@@ -6,37 +6,30 @@ several threads, each after its inputs.
 
 from __future__ import annotations
 
-import errno
-import importlib
 import os
 import platform
 import time
-import traceback
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import Event
 from typing import Literal
 
-from nnpipe.errors import CorruptionError, DataError, Interrupted, NnpipeError, StageError, StoreError
+from nnpipe.errors import CorruptionError, Interrupted, StageError, StoreError
+from nnpipe.pipeline.compute import Computation, Unforeseen
 from nnpipe.pipeline.event_log import warn
 from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.hooks import after
 from nnpipe.pipeline.plan import Plan, input_contents
 from nnpipe.pipeline.promotion import promote_run
-from nnpipe.pipeline.recipe import recipe, recipe_key, source_digest
-from nnpipe.pipeline.run import Run, StageResult
+from nnpipe.pipeline.recipe import recipe, recipe_key
+from nnpipe.pipeline.run import Run, StageResult, ending
 from nnpipe.pipeline.runtime import Runtime, environment
 from nnpipe.pipeline.tensorboard import event_files
-from nnpipe.stages.finetune import Finetune
-from nnpipe.stages.work import Audience, Observer, Silent, Work
+from nnpipe.stages.work import Audience, Observer, Silent
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
-from nnpipe.store.checkpoints import DiskCheckpoints
-from nnpipe.store.durable import no_room
 from nnpipe.store.record import Record
-from nnpipe.training.team import Team
 
 
 class Execution:
@@ -102,6 +95,8 @@ class Execution:
             key = recipe_key(ingredients)
             record, status = self._obtain(stage, key, ingredients)
         except BaseException as error:
+            if isinstance(error, Unforeseen):
+                self.traceback = error.traceback
             self.observer.finished(name, ending(error), time.monotonic() - began)
             raise
         seconds = time.monotonic() - began
@@ -191,82 +186,26 @@ class Execution:
 
     def _compute(self, stage: Stage, key: str, ingredients: JSON) -> Record:
         try:
-            return self._run_function(stage, key, ingredients)
+            return self._computed(stage, key, ingredients)
         except CorruptionError as error:
             # Damage in an input is mended by computing that input again; damage anywhere else is not ours to mend.
             if not self._mend_inputs(stage):
                 raise StageError(f"{stage.name} met damaged data", where=error.where, found=error.what) from error
-            return self._run_function(stage, key, ingredients)
+            return self._computed(stage, key, ingredients)
 
-    def _run_function(self, stage: Stage, key: str, ingredients: JSON) -> Record:
-        store, runtime = self.plan.store, self.runtime
-        module, _, function = stage.function.partition(":")
-        began, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-        device = runtime.resolve_device()
-        with store.output(key) as output:
-            work = Work(
-                stage=stage.name,
-                inputs=self._inputs(stage),
-                output=output,
-                seed=stage.seed,
-                root=self.plan.root,
-                checkpoints=DiskCheckpoints(store.workplace(key), runtime.checkpoint_interval),
-                device=device,
-                memory=runtime.resolve_memory(device),
-                observer=self.observer,
-                stopping=self.stopping,
-                team=self._team(stage),
-            )
-            if work.team:
-                inputs = {name: artifact.id for name, artifact in work.inputs.items()}
-                work.task = {"stage": stage.name, "key": key, "ingredients": ingredients, "inputs": inputs}
-            runtime.prepare()
-            call: Callable[[object, Work], None] = getattr(importlib.import_module(module), function)
-            self._call(stage, call, work)
-            self._check_source(stage, ingredients)
-            made = {
-                "run": self.name,
-                "at": at,
-                "seconds": time.monotonic() - began,
-                "device": work.device,
-                "processes": work.team.size if work.team else 1,
-                "environment": self._environment,
-                "precision": [str(decision) for decision in self.plan.decisions],
-                "inputs": {name: artifact.id for name, artifact in work.inputs.items()},
-                "timings": work.timings,
-            }
-            return store.commit(output, key, stage.name, ingredients, made)
-
-    def _team(self, stage: Stage) -> Team | None:
-        """The processes that share a stage; None where this one does it alone."""
-        if self.runtime.team is None or not isinstance(stage.config, Finetune):
-            return None
-        if stage.config.alone:
-            warn(f"{stage.name} is done by one process of {self.runtime.team.size}: {stage.config.alone}")
-            return None
-        return self.runtime.team
-
-    def _check_source(self, stage: Stage, ingredients: JSON) -> None:
-        if stage.source is None:
-            return
-        if source_digest(stage.source, self.plan.root, self.plan.store.memo) != ingredients["inputs"]["files"]:
-            hint = "run again; put whole files there at once: write them elsewhere, then rename"
-            raise DataError("the data changed while they were read", where=f"stage {stage.name}", hint=hint)
-
-    def _call(self, stage: Stage, function: Callable[[object, Work], None], work: Work) -> None:
-        try:
-            function(stage.config, work)
-        except NnpipeError:
-            raise
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise no_room(work.output.directory) from error
-            self.traceback = traceback.format_exc()
-            raise StageError(
-                f"stage {stage.name} failed: {type(error).__name__}: {error}",
-                where=str(self.plan.store.runs.path(self.name)),
-                hint="the whole traceback is in that file; finished stages are kept",
-            ) from error
+    def _computed(self, stage: Stage, key: str, ingredients: JSON) -> Record:
+        return Computation(
+            stage=stage,
+            key=key,
+            ingredients=ingredients,
+            inputs=self._inputs(stage),
+            plan=self.plan,
+            runtime=self.runtime,
+            run=self.name,
+            environment=self._environment,
+            observer=self.observer,
+            stopping=self.stopping,
+        ).carry_out()
 
     def _inputs(self, stage: Stage) -> dict[str, Artifact]:
         made = {name: self.artifact(made_by) for name, made_by in stage.inputs.items()}
@@ -330,8 +269,3 @@ class Execution:
         except StoreError as error:  # of a shared store, whose report another machine made
             warn(f"the report could not be fetched: {error}")
             return None
-
-
-def ending(error: BaseException) -> Literal["failed", "interrupted"]:
-    """What a run, or a stage, that ended with ``error`` is called."""
-    return "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from nnpipe.errors import UsageError
+from nnpipe.errors import Interrupted, UsageError
 from nnpipe.pipeline.graph import known_stage
 from nnpipe.store.artifact import Artifact
 from nnpipe.store.canonical import JSON
@@ -133,3 +133,8 @@ def resolve(store: Store, name: str) -> str:
         expected="a ref, the name of a spec, a run that trained a network, or at least 4 characters of an artifact id",
         hint=nearest(name, store.refs.names()) or "nnpipe ls shows what there is",
     )
+
+
+def ending(error: BaseException) -> Literal["failed", "interrupted"]:
+    """What a run, or a stage, that ended with ``error`` is called."""
+    return "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"

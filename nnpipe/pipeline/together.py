@@ -11,12 +11,12 @@ from threading import Event
 from typing import cast
 
 from nnpipe.errors import Interrupted, StageError
-from nnpipe.pipeline.execute import Execution, ending
+from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.graph import Stage
 from nnpipe.pipeline.local import run_local
 from nnpipe.pipeline.plan import Plan
 from nnpipe.pipeline.recipe import recipe
-from nnpipe.pipeline.run import Run
+from nnpipe.pipeline.run import Run, ending
 from nnpipe.pipeline.runtime import Runtime
 from nnpipe.stages.finetune import Finetune, learn
 from nnpipe.stages.work import Work

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -24,6 +23,7 @@ from nnpipe.store.durable import explained, make_directory
 from nnpipe.store.history import old_runs
 from nnpipe.store.lease import WEEK, began, leases
 from nnpipe.store.locks import held
+from nnpipe.store.removal import take_out
 
 if TYPE_CHECKING:
     from nnpipe.store.canonical import JSON
@@ -103,7 +103,7 @@ def removed(store: Store, find: Callable[[], Collection]) -> Collection:
         found = find()
         with explained(trash):
             make_directory(trash)
-            gone = tuple(item for item in found.garbage if _remove(store, item, trash))
+            gone = tuple(item for item in found.garbage if take_out(store.root, item, trash))
     with explained(trash):
         shutil.rmtree(trash)
     return Collection(gone, found.kept, found.since, found.live)
@@ -223,40 +223,6 @@ def _quarantined(store: Store, since: float) -> Iterator[Garbage]:
 def _old_records(store: Store, keep: int) -> Iterator[Garbage]:
     for path in map(store.runs.path, old_runs(store, keep)):
         yield Garbage("record of a run", path.stem, path, disk_size(path))
-
-
-# -- removing ------------------------------------------------------------------------------------------------
-
-
-def _remove(store: Store, item: Garbage, trash: Path) -> bool:
-    """Take something out of sight; whether it was there, and nobody at work on it."""
-    if item.key is None:
-        return _take(item.path, trash)
-    from filelock import FileLock, Timeout
-
-    path = store.root / "locks" / f"{item.key}.lock"
-    known = path.exists()
-    try:
-        with FileLock(path, timeout=0):
-            taken = _take(item.path, trash)
-            if item.what == "lock":
-                path.with_suffix(".owner").unlink(missing_ok=True)
-            elif not known:
-                path.unlink()  # made by us just now
-            return taken
-    except Timeout:
-        return False
-
-
-def _take(path: Path, trash: Path) -> bool:
-    try:
-        if path.is_dir():
-            os.rename(path, trash / f"{path.name}-{uuid.uuid4().hex[:8]}")
-        else:
-            path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _modified(path: Path) -> float:

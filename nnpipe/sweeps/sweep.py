@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
-from nnpipe.api import Device, Engine, assignments, check_engine, document_of, known, open_store
+from nnpipe.api import Device, Engine, check_engine, known, open_store
 from nnpipe.errors import Interrupted, StageError, UsageError, nearest
 from nnpipe.pipeline import sweep as pipeline
 from nnpipe.pipeline.execute import Execution
+from nnpipe.pipeline.given import assignments, document_of
 from nnpipe.pipeline.graph import NO_RECIPE, Stage
 from nnpipe.pipeline.plan import Plan, PlannedStage
 from nnpipe.pipeline.runtime import Runtime, workers_and_threads
@@ -26,7 +27,7 @@ from nnpipe.sweeps.member import Answer, Settings
 from nnpipe.sweeps.members import Members, Watch
 
 if TYPE_CHECKING:
-    from nnpipe.api import Overrides, SpecLike
+    from nnpipe.pipeline.given import Overrides, SpecLike
     from nnpipe.store.canonical import JSON
 
 LABEL = "sweep"  # of the ref
