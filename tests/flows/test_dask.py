@@ -1,6 +1,7 @@
 """Runs and sweeps on two Dask workers: processes of this machine that know the store and nothing else of this process.
 
-One cluster serves all tests here. What workers do is what the local engine does, digest for digest.
+One cluster serves all tests here. What workers do is what the local engine does, digest for digest. Its processes are
+forked from one that has imported what they need: some of them die, and others take their place.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import Client
 
 import nnpipe
 from flows import cluster as module
 from flows.cluster import check_scheduler, local_cluster
+from flows.train import quiet_terminal
 from nnpipe.cli import main
 from nnpipe.errors import DataError, Interrupted, NnpipeError, StageError, UsageError
 from nnpipe.pipeline.run import Run
@@ -43,6 +47,7 @@ matrix:
   seed: [0, 1, 2, 3]
 """
 STAGES = ["ingest", "finetune", "evaluate", "visualize", "export", "report"]
+IMPORTED = ["torch", "sklearn.metrics", "flows.worker", *(f"nnpipe.stages.{stage}" for stage in STAGES)]
 LONG: Any = {"set": {"train.epochs": 60}, "until": "finetune", "checkpoint_every": 0}
 
 
@@ -53,8 +58,14 @@ def fakes() -> Any:
 @pytest.fixture(scope="module")
 def address(prefect_server: str) -> Iterator[str]:
     """Of the scheduler of two workers."""
-    with local_cluster(2) as address:
-        yield address
+    get_context("forkserver").set_forkserver_preload(IMPORTED)
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+    ):
+        patched.setattr("distributed.utils._forkserver_preload_set", True)  # or Dask would import all that it may need
+        with quiet_terminal(), local_cluster(2) as address:
+            yield address
 
 
 @pytest.fixture
