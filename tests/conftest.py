@@ -1,4 +1,4 @@
-"""A server that speaks S3, on loopback: whoever asks for ``bucket`` gets one, and the environment to reach it."""
+"""The order of files, and a server that speaks S3: who asks for ``bucket`` gets one and the environment to reach it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,30 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Files that take longest. pytest-xdist hands files out in the order in which they were collected: one of these at the
+# end would keep one core busy while the others have nothing to do.
+LONGEST = (
+    "flows/test_dask.py",
+    "test_readme.py",
+    "reliability/test_sweeps.py",
+    "training/test_distributed.py",
+    "cli/test_sweep.py",
+    "flows/test_serving.py",
+    "pipeline/test_autoencoder.py",
+    "cli/test_shared.py",
+    "test_wheel.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @dataclass

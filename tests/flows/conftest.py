@@ -15,13 +15,14 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_HOME,
     PREFECT_SERVER_DATABASE_CONNECTION_URL,
     temporary_settings,
 )
 
 from flows.server import prefect_api
-from flows.server_process import SHUTDOWN_SECONDS
+from flows.server_process import SHUTDOWN_SECONDS, TemporaryServer
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.plan import make_plan
 from nnpipe.pipeline.runtime import Runtime
@@ -49,16 +50,32 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(prefect_home: Path) -> Iterator[str]:
-    """The URL of a temporary server."""
-    home = {
+def own_prefect(prefect_home: Path) -> dict[Any, Any]:
+    """Settings of Prefect that are of these tests alone."""
+    return {
         PREFECT_HOME: prefect_home,
         PREFECT_SERVER_DATABASE_CONNECTION_URL: "sqlite+aiosqlite:///:memory:",  # made sooner than a file
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # as ``prefect_api`` has it for a server that ends with this process
     }
-    with temporary_settings(home, restore_defaults={PREFECT_API_URL}), prefect_api():
-        yield PREFECT_API_URL.value()
-        ending = time.monotonic()
+
+
+@pytest.fixture(scope="session")
+def server_url(own_prefect: dict[Any, Any]) -> Iterator[str]:
+    """The URL of a temporary server."""
+    with temporary_settings(own_prefect, restore_defaults={PREFECT_API_URL}):
+        server = TemporaryServer()
+    server.answered()
+    yield server.url
+    ending = time.monotonic()
+    server.stop()
     assert time.monotonic() - ending < SHUTDOWN_SECONDS, "the server did not end with its input: it was killed"
+
+
+@pytest.fixture(scope="module")
+def prefect_server(server_url: str, own_prefect: dict[Any, Any]) -> Iterator[str]:
+    """The URL of a temporary server, which Prefect uses until the last test of a file: other files start without."""
+    with temporary_settings({**own_prefect, PREFECT_API_URL: server_url}), prefect_api():
+        yield server_url
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +115,7 @@ class Recorded:
         return {name: task.state_name for name, task in self.tasks.items()}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def recorded(prefect_server: str) -> Callable[[str, int], Recorded]:
     """The record of the flow run ``name``, once all its ``tasks`` ended: the server writes it in the background."""
 
