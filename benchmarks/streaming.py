@@ -14,101 +14,24 @@ memory that the process under the limit had in each turn. --cold: each second th
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-
 import argparse
-import hashlib
 import json
 import math
-import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 
-from nnpipe.errors import Interrupted
-from nnpipe.pipeline.memory import memory_for_examples
-from nnpipe.stages.splits import examples_of, stored
-from nnpipe.stages.work import Work
+from benchmarks.page_cache import dropped
+from benchmarks.streaming_learner import BATCHES, CLASSES, SHAPE
 from nnpipe.store.array_writer import ArrayWriter
-from nnpipe.store.arrays import SUFFIXES, ArrayFile, open_arrays
-from nnpipe.store.artifact import Artifact
+from nnpipe.store.arrays import SUFFIXES
 
-if TYPE_CHECKING:
-    from nnpipe.training.examples import Examples
-
-SHAPE, CLASSES, BLOCK = (1, 28, 28), 10, 100_000
-LAYERS: dict[str, list[dict[str, Any]]] = {
-    "dense": [
-        {"kind": "dense", "units": 500, "activation": "relu"},
-        {"kind": "dense", "units": 500, "activation": "relu"},
-        {"kind": "dense", "units": CLASSES, "activation": "softmax"},
-    ],
-    "convolutional": [
-        {"kind": "conv2d", "filters": 32, "kernel": 5, "activation": "relu"},
-        {"kind": "conv2d", "filters": 32, "kernel": 5, "activation": "relu"},
-        {"kind": "max_pool2d", "size": 2},
-        {"kind": "flatten"},
-        {"kind": "dense", "units": 128, "activation": "relu"},
-        {"kind": "dense", "units": CLASSES, "activation": "softmax"},
-    ],
-}
-BATCHES = {"rbm": 100, "dense": 100, "convolutional": 32}
+BLOCK = 100_000  # images that are made up at a time
 COMPARED = 2000  # batches after which weights are compared
-
-
-class Watch:
-    """Surroundings of a training loop that stop it after so many batches or seconds; nothing is kept."""
-
-    def __init__(self, seconds: float, batches: int) -> None:
-        self.until, self.left, self.batches = time.perf_counter() + seconds, batches, 0
-
-    @property
-    def checkpoints(self) -> Any:
-        return self
-
-    @property
-    def stopping(self) -> Any:
-        return self
-
-    def is_set(self) -> bool:
-        self.batches += 1
-        return self.batches >= self.left or time.perf_counter() >= self.until
-
-    def due(self) -> bool:
-        return False
-
-    def load(self) -> None: ...
-    def save(self, tensors: Any, document: Any) -> None: ...
-    def epoch(self, record: Any, epochs: int) -> None: ...
-    def advanced(self, done: int, total: int, measures: Any) -> None: ...
-
-
-class File:
-    """A file as an artifact that is verified, which reads it once."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        for file in files_of(path):
-            with open(file, "rb") as opened:
-                hashlib.file_digest(opened, "sha256")
-
-    def arrays(self, name: str) -> ArrayFile:
-        return open_arrays(self.path)
-
-
-def files_of(path: Path) -> list[Path]:
-    """The file, or those of a folder."""
-    return [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
 
 
 def write(path: Path, form: Any, count: int) -> None:
@@ -124,114 +47,12 @@ def write(path: Path, form: Any, count: int) -> None:
             writer.append("y", images.reshape(len(images), -1)[:, :CLASSES].argmax(1).astype(np.int64))
 
 
-# -- the process that learns ---------------------------------------------------------------------------------
-
-
-def learner(options: argparse.Namespace) -> None:
-    """Learn for a turn with each line that is read, and answer with a line."""
-    if options.limit_mb:
-        resource.setrlimit(resource.RLIMIT_DATA, (options.limit_mb * 10**6,) * 2)
-    import torch
-
-    from nnpipe.models.scaling import Scaling
-
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    memory = memory_for_examples("cpu") if options.learner == "file" else sys.maxsize
-    work = Work("", {}, cast(Any, None), 0, Path(), cast(Any, None), memory=memory)
-    rows = stored(cast(Artifact, File(options.path)), "", "X")
-    try:
-        examples = examples_of(rows, stored(rows.artifact, "", "y").whole(), Scaling(scale=255.0), work)
-    except MemoryError as error:
-        print(json.dumps({"kept": f"{type(error).__name__}: {error}"}), flush=True)
-        return
-    print(json.dumps({"kept": type(examples).__name__, "memory": memory}), flush=True)
-    for line in sys.stdin:
-        print(json.dumps(turn(options, examples, *json.loads(line))), flush=True)
-
-
-def turn(options: argparse.Namespace, examples: Examples, seconds: float, batches: int) -> dict[str, Any]:
-    """Learn for some seconds, at most so many batches, from the beginning.
-
-    rate: images a second. busy: processor seconds an image. memory: the most anonymous memory, in bytes. weights: their
-    digest.
-    """
-    from nnpipe.training.loop import fit
-    from nnpipe.training.regime import Regime
-    from nnpipe.training.shuffles.blocks import Blocks
-    from nnpipe.training.shuffles.full import Full
-
-    objective, optimizer = learning(options.network, examples)
-    regime = Regime(1, BATCHES[options.network], shuffle=Blocks() if options.shuffle == "blocks" else Full())
-    watch = Watch(seconds, batches)
-    with sampled() as memory, suppress(Interrupted):
-        started, busy = time.perf_counter(), time.process_time()
-        fit(objective, optimizer, examples, None, regime, seed=0, watch=watch)
-    wall, busy = time.perf_counter() - started, time.process_time() - busy
-    count = watch.batches * BATCHES[options.network]
-    weights = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in objective.module.parameters())).hexdigest()
-    return {"rate": count / wall, "busy": busy / count, "memory": max(memory), "weights": weights}
-
-
-def learning(network: str, examples: Any) -> tuple[Any, Any]:
-    """What is learned, and the optimizer."""
-    import torch
-
-    from nnpipe.models.architecture import Model
-    from nnpipe.models.layers.dense import Dense
-    from nnpipe.models.network import Network
-    from nnpipe.models.scaling import Scaling
-    from nnpipe.pretraining.objective import SOME, Visible
-    from nnpipe.pretraining.rbm import Rbm
-    from nnpipe.training.classification import Classification
-    from nnpipe.training.losses.cross_entropy import CrossEntropy
-    from nnpipe.training.optimizers.adam import Adam
-    from nnpipe.training.optimizers.sgd import Sgd
-
-    if network == "rbm":
-        some = examples.rows(0, SOME)[0].flatten(1)
-        seen = Visible((some.shape[1],), some.mean(0), some.std(0), count=len(examples), some=some)
-        rbm = Rbm().objective(Dense(units=500, activation="sigmoid"), None, seen, 0, "float32")
-        return rbm, Sgd(learning_rate=0.05).build(rbm.module.parameters())
-    names = [str(label) for label in range(CLASSES)]
-    model = Model.model_validate({"layers": LAYERS[network]})
-    made = Network(model, SHAPE, Scaling(), names, torch.Generator().manual_seed(0)).place("cpu")
-    return Classification(made, CrossEntropy()), Adam().build(made.parameters())
-
-
-@contextmanager
-def sampled() -> Iterator[list[int]]:
-    """Anonymous memory of this process, in bytes, ten times a second."""
-    found, over = [anonymous()], Event()
-
-    def watch() -> None:
-        while not over.wait(0.1):
-            found.append(anonymous())
-
-    thread = Thread(target=watch)
-    thread.start()
-    try:
-        yield found
-    finally:
-        over.set()
-        thread.join()
-
-
-def anonymous() -> int:
-    """Bytes of this process that no file stands behind."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
-
-
-# -- the process that measures -------------------------------------------------------------------------------
-
-
 class Learner:
     """A process that learns, seen from the one that measures. kept: how it has the examples, or why it cannot."""
 
     def __init__(self, options: argparse.Namespace, path: Path, place: str, limit_mb: int) -> None:
-        words = {"learner": place, "path": path, "limit-mb": limit_mb}
-        words |= {"network": options.network, "shuffle": options.shuffle}
-        command = [sys.executable, __file__, *(f"--{name}={value}" for name, value in words.items())]
+        command = [sys.executable, "-m", "benchmarks.streaming_learner", place, str(path), f"--limit-mb={limit_mb}"]
+        command += [f"--network={options.network}", f"--shuffle={options.shuffle}"]
         self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.kept = self._read()["kept"]
 
@@ -250,28 +71,6 @@ class Learner:
             raise SystemExit(f"a process that learned ended with status {self.process.wait()}")
         found: dict[str, Any] = json.loads(line)
         return found
-
-
-@contextmanager
-def dropped(path: Path, *, cold: bool) -> Iterator[None]:
-    """Meanwhile the page cache forgets what lies at ``path``, every second, if it is to be ``cold``."""
-    over = Event()
-
-    def forget() -> None:
-        while not over.wait(1):
-            for file in files_of(path):
-                with open(file, "rb") as opened:
-                    os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-    thread = Thread(target=forget)
-    if cold:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        if cold:
-            thread.join()
 
 
 def measure(options: argparse.Namespace, path: Path) -> dict[str, Any]:
@@ -316,11 +115,8 @@ def main() -> None:
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--path", type=Path, help="a file that an earlier call was told to write")
     parser.add_argument("--write", type=Path, help="only write a file, of the format and the number of images")
-    parser.add_argument("--learner", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.learner:
-        learner(options)
-    elif options.write:
+    if options.write:
         write(options.write, options.format, options.images)
     else:
         with tempfile.TemporaryDirectory() as folder:

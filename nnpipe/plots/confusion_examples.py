@@ -78,7 +78,7 @@ def _draw_cell(axes: Axes, subject: Subject, cell: tuple[int, int], indices: Seq
     """Images in rows, as large as the cell of width 1 and height 1 + ``head`` lets them be."""
     from matplotlib.patches import Rectangle
 
-    from nnpipe.plots.example_images import draw_image
+    from nnpipe.plots.images import draw_test_image
 
     row, column = cell
     left, top = float(column), row * (1 + head)
@@ -91,7 +91,7 @@ def _draw_cell(axes: Axes, subject: Subject, cell: tuple[int, int], indices: Seq
     for number, index in enumerate(indices):
         across = left + gap + place * (number % side) + (place - gap - size * width) / 2
         down = top + head + place * (number // side)
-        draw_image(axes, subject, index, (across, across + size * width, down + size * height, down))
+        draw_test_image(axes, subject, index, (across, across + size * width, down + size * height, down))
 
 
 def _count(axes: Axes, cell: tuple[int, int], count: int, head: float) -> None:

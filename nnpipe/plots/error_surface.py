@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MOST_EXAMPLES = 100
 LINE_STEPS, LINE_END = 21, 1.25  # points on the way, and how far it goes, of the way to the trained weights
 DEEPEST = 1e-4  # of the largest loss: what is lower has the colour of this
+DARK = 0.6  # of the scale of colours: from there on lines and numbers are white
+INSIDE = 0.88  # of the way to an edge: a number farther out would be cut off
 
 
 class ErrorSurface(Picture):
@@ -52,7 +54,7 @@ class ErrorSurface(Picture):
         way = _way(subject, space)
         figure = new_figure(4.3 if way is None else 6.4)
         panels = figure.subplots(1 if way is None else 2, squeeze=False, height_ratios=(2, 1)[: 1 + (way is not None)])
-        _draw_surface(panels[0, 0], steps, surface)
+        draw_surface(panels[0, 0], steps, surface)
         if way is not None:
             _draw_way(panels[1, 0], *way)
         seen = " ".join([_surface_seen(surface, space), *([] if way is None else [_way_seen(*way)])])
@@ -97,7 +99,8 @@ def _way(subject: Subject, space: WeightSpace) -> tuple[np.ndarray, np.ndarray] 
     return shares, space.along(first, shares.tolist())
 
 
-def _draw_surface(axes: Axes, steps: np.ndarray, surface: np.ndarray) -> None:
+def draw_surface(axes: Axes, steps: np.ndarray, surface: np.ndarray) -> None:
+    """Draw the losses ``surface``, (steps upwards, steps across), as a map with lines of equal loss."""
     import numpy as np
 
     from nnpipe.plots.style import INK, SEQUENTIAL, tell
@@ -110,8 +113,12 @@ def _draw_surface(axes: Axes, steps: np.ndarray, surface: np.ndarray) -> None:
     levels = np.linspace(*ends, 13) if ends[1] > ends[0] else np.linspace(ends[0] - 1, ends[0] + 1, 3)
     levels[0], levels[-1] = levels[0] - 1e-9, levels[-1] + 1e-9
     axes.contourf(steps, steps, logs, levels=levels, cmap=SEQUENTIAL)
-    lines = axes.contour(steps, steps, logs, levels=levels[1:-1:2], colors=INK, linewidths=0.7, linestyles="solid")
-    axes.clabel(lines, fmt=lambda level: f"{10**level:.2g}", fontsize=7.5)
+    drawn = np.arange(len(levels))[1:-1:2]
+    inks = ["white" if place > DARK * (len(levels) - 1) else INK for place in drawn]
+    lines = axes.contour(steps, steps, logs, levels=levels[drawn], colors=inks, linewidths=0.7, linestyles="solid")
+    for label in axes.clabel(lines, fmt=lambda level: f"{10**level:.2g}", fontsize=7.5):
+        if max(map(abs, label.get_position())) > INSIDE * steps[-1]:
+            label.remove()
     axes.plot([0], [0], "+", color=INK, markersize=9, markeredgewidth=1.8)
     axes.grid(visible=False)
     axes.set_title("Loss around the trained network")

@@ -73,10 +73,10 @@ def _draw_groups(subject: Subject, groups: Sequence[tuple[str, np.ndarray]]) -> 
 
 def _draw_image(axes: Axes, subject: Subject, index: int) -> None:
     from nnpipe.plots.confusion_matrix import shortened
-    from nnpipe.plots.example_images import draw_image
+    from nnpipe.plots.images import draw_test_image
     from nnpipe.plots.style import INK, VERMILLION
 
-    draw_image(axes, subject, index)
+    draw_test_image(axes, subject, index)
     said, true = int(subject.predictions[index].argmax()), int(subject.truth[index])
     names = [shortened(name, 9) for name in subject.class_names]
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}

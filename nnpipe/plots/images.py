@@ -25,6 +25,18 @@ def draw_image(axes: Axes, shares: np.ndarray) -> None:
     axes.imshow(np.where(np.isnan(grid), FRAME_GREY, grid), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
+def draw_test_image(
+    axes: Axes, subject: Subject, index: int, extent: tuple[float, float, float, float] | None = None
+) -> None:
+    """Draw a test image over ``axes``, or between left, right, bottom and top of ``extent``, beside words.
+
+    As ink on white where it is grey, else in its own colours.
+    """
+    image = as_shares(subject, subject.inputs[index])
+    shown = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    axes.imshow(shown, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest", extent=extent)
+
+
 def draw_signed(axes: Axes, values: np.ndarray) -> None:
     """Fill ``axes`` with ``values``, (height, width), in a frame: red positive, blue negative, white zero."""
     from nnpipe.plots.mosaic import assemble

@@ -85,7 +85,7 @@ def mean_precision(curves: Sequence[Curve]) -> Curve:
 
 
 def _choose_view(axes: Axes, curves: Sequence[Curve]) -> str:
-    """Show all of the square, or, where every curve hugs its corner, the corner alone; how, in words."""
+    """Show all of the square, or, where every curve comes near its corner, the corner alone; how, in words."""
     import numpy as np
 
     away = max(float(np.maximum(1 - curve.x, 1 - curve.y).min()) for curve in curves)
@@ -93,7 +93,7 @@ def _choose_view(axes: Axes, curves: Sequence[Curve]) -> str:
     axes.set_xlabel("found of the class (recall)")
     axes.set_ylabel("right among those found (precision)")
     axes.set(xlim=(start, 1), ylim=(start, 1))
-    return f" As all curves hug the corner, both axes begin at {start:g}." if start else ""
+    return f" As all curves come near the corner, both axes begin at {start:g}." if start else ""
 
 
 def _reach(curve: Curve) -> str:

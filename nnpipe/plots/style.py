@@ -71,6 +71,8 @@ SETTINGS: dict[Any, Any] = {
     "ytick.labelsize": 8.5,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
+    "xtick.major.pad": 6,  # both axes may begin with a number in one corner
+    "figure.constrained_layout.hspace": 0.06,  # what is written below a plot is nearer to it than to the next one
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.8,

@@ -30,6 +30,8 @@ class Curve:
 
 def draw_curves(curves: Sequence[Curve], others: str) -> Drawing:
     """Draw the losses over epochs. ``others``: what the labels are; curves after the first MOST_LINES are left out."""
+    from matplotlib.ticker import MaxNLocator
+
     from nnpipe.plots.style import SERIES, logarithmic, new_figure
 
     shown = curves[:MOST_LINES]
@@ -45,6 +47,7 @@ def draw_curves(curves: Sequence[Curve], others: str) -> Drawing:
     lengths = [len(losses) for curve in shown for losses in curve.losses]
     if min(values) > 0 and max(values) / min(values) >= LOGARITHMIC:
         logarithmic(axes.yaxis)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     if max(lengths) >= MANY * min(lengths):
         logarithmic(axes.xaxis)
     axes.set_xlabel("epoch")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from nnpipe.plots.error_surface import ErrorSurface
+from nnpipe.plots import style
+from nnpipe.plots.error_surface import ErrorSurface, draw_surface
 from nnpipe.plots.picture import Subject
 from nnpipe.plots.weight_space import WeightSpace, filter_normalised
 from nnpipe.training.losses.mean_squared_error import MeanSquaredError
@@ -97,3 +98,17 @@ def test_flat_and_overflowing_surfaces_are_drawn(images: Subject, scale: float) 
     tensors = {name: (scale * tensor).astype(np.float32) for name, tensor in images.tensors.items()}
     drawing, *_ = ErrorSurface(steps=5).render(replace(images, tensors=tensors))
     assert drawing.figure.axes
+
+
+def test_no_number_of_a_line_is_cut_off_by_the_edge() -> None:
+    steps = np.linspace(-1, 1, 13)
+    surface = 1 + np.add.outer(steps**2, (steps - 0.4) ** 2)  # some lines are short, and near a corner
+    with style.applied():
+        figure = style.new_figure(4)
+        axes = figure.subplots()
+        draw_surface(axes, steps, surface)
+        figure.draw_without_rendering()
+        box = axes.get_window_extent()
+        numbers = [text.get_window_extent() for text in axes.texts]
+    assert numbers
+    assert all(box.x0 <= each.x0 and each.x1 <= box.x1 and box.y0 <= each.y0 and each.y1 <= box.y1 for each in numbers)

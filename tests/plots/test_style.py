@@ -39,6 +39,16 @@ def test_equal_figures_give_equal_svgs_without_a_date() -> None:
     assert b"<dc:date>" not in first
 
 
+def test_numbers_of_two_axes_do_not_touch_where_both_begin_in_one_corner() -> None:
+    with style.applied():
+        figure = style.new_figure(2)
+        axes = figure.subplots()
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        figure.draw_without_rendering()
+        across, upwards = (axis.get_ticklabels()[0].get_window_extent() for axis in (axes.xaxis, axes.yaxis))
+    assert not across.overlaps(upwards)
+
+
 def test_letters_of_an_svg_are_letters() -> None:
     figure = line(0, 1)
     figure.axes[0].set_title("What is shown")

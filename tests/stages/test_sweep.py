@@ -193,6 +193,13 @@ def test_curves_have_logarithmic_axes_where_they_go_far(losses: Any, scales: tup
     assert f"run 2: {losses[0][-1]:.3g} after 2 epochs" in drawing.caption
 
 
+def test_epochs_of_a_short_sweep_are_whole_numbers() -> None:
+    with style.applied():
+        drawing = draw_curves([Curve("", [1, 2, 3], [[3.0, 2.0, 1.0]])], "algorithm")
+        (axes,) = drawing.figure.axes
+        assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
 # -- the artifact --------------------------------------------------------------------------------------------
 
 
