@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -172,7 +171,7 @@ def _newest_run(store: Store, name: str) -> dict[str, Any]:
         made = (r for r in store.runs.newest_first() if any(s["artifact"] == wanted for s in r["stages"]))
         run = next(made, None)
     if run is None:
-        raise UsageError(f"no run made {name}", where=str(Path(store.root)), hint="nnpipe ls shows the runs")
+        raise UsageError(f"no run made {name}", where=store.told, hint="nnpipe ls shows the runs")
     return dict(run)
 
 

@@ -120,7 +120,7 @@ class Execution:
         if record is None:
             raise StageError(
                 f"what {result.name} made elsewhere is not in the store",
-                where=str(self.plan.store.root),
+                where=self.plan.store.told,
                 hint="every worker needs the same store under the same name",
             )
         self._records[result.name], self.results[result.name] = record, result
