@@ -60,6 +60,7 @@ def local_cluster(workers: int) -> Iterator[str]:
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else its pages want port 8787, which may be taken
             silence_logs=logging.CRITICAL,
             memory_limit=0,  # a stage knows how much it may take; Dask would pause or kill its process
             preload=["flows.worker"],

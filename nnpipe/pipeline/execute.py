@@ -142,13 +142,13 @@ class Execution:
             report=self._report(),
             seconds=time.monotonic() - self._started,
             store=plan.store,
+            precision=[decision.to_json() for decision in plan.decisions],
         )
         details = {
             "status": run.status,
             "started": self._started_at.isoformat(timespec="seconds"),
             "whole_spec": self.whole_spec,
             "root": str(plan.root.resolve()),
-            "precision": [decision.to_json() for decision in plan.decisions],
             # Of no account where nothing was computed, and finding it out takes a tenth of such a run's time.
             "environment": self._environment if self._lasting else None,
             "error": None if error is None else str(error),

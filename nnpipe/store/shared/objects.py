@@ -140,7 +140,7 @@ class Folder:
 
     def remove(self, *names: str) -> None:
         for name in names:
-            with self._told(name), suppress(FileNotFoundError):
+            with suppress(FileNotFoundError), self._told(name):
                 (self.root / name).unlink()
 
     def entries(self, prefix: str) -> list[Entry]:
