@@ -124,8 +124,6 @@ class Team(Alone):
             cuda.set_device(device)
         group = PrefixStore(f"group/{self._told}", self._store)
         distributed.init_process_group(backend, store=group, rank=self.rank, world_size=self.size)
-        self._steps = self._left = 1
-        self._agreed = time.monotonic()
         try:
             yield
         except Interrupted:
@@ -180,6 +178,8 @@ class Team(Alone):
 
         from nnpipe.models.share import broadcast
 
+        # Training begins, and steps of another duration: the first of them asks whether to stop.
+        self._steps, self._left, self._agreed = 1, 1, time.monotonic()
         found = load() if self.leads else None
         data = b""
         if found:
