@@ -62,7 +62,8 @@ def run_fleet(
     try:
         if address:
             check_scheduler(address)
-        with quiet_terminal(), silence_logging_cmgr(logging.CRITICAL), ExitStack() as started, prefect_api():
+        # Workers end before Prefect's server does: they have something to tell it yet.
+        with quiet_terminal(), silence_logging_cmgr(logging.CRITICAL), prefect_api(), ExitStack() as started:
             runner: Any = DaskTaskRunner(address=address or started.enter_context(local_cluster(workers)))
             carry_out = flow(name="train", flow_run_name=name, task_runner=runner, **OPTIONS)(_carry_out)
             specs = sorted({execution.plan.spec.name for execution in executions})

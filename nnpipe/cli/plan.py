@@ -19,7 +19,7 @@ def plan(
 ) -> None:
     """Show what a run would reuse, resume and compute."""
     from nnpipe import api
-    from nnpipe.cli.text import SHORT, duration, table
+    from nnpipe.cli.text import SHORT, duration, folded, table
 
     planned = api.plan(spec, set=overrides or (), store=store, until=until, force=force or (), device=device)
     stages = [stage.to_json() for stage in planned.stages]
@@ -32,7 +32,7 @@ def plan(
         for s in stages
     ]
     print("\n".join(table(("stage", "status", "key", "artifact", "took"), rows, "<<<<>")))
-    print(*(f"{line}\n" for line in (*start_told(planned.start), *planned.decisions)), sep="", end="")
+    print(*(f"{line}\n" for line in (*start_told(planned.start), *folded(planned.decisions))), sep="", end="")
     waiting = sum(stage["status"] != "reuse" for stage in stages)
     print(f"{waiting} of {len(stages)} stages to do" if waiting else "nothing to do")
 

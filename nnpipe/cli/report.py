@@ -102,7 +102,7 @@ def _link(path: Path, folder: Path) -> str:
 def _newest(store: Store, name: str) -> Path:
     found = next((path for path in (_report(store, run) for run in _runs(store, name)) if path), None)
     if found is None:
-        raise UsageError(f"no report tells of {name}", where=str(store.root), hint="nnpipe run SPEC makes one")
+        raise UsageError(f"no report tells of {name}", where=store.told, hint="nnpipe run SPEC makes one")
     return found
 
 
@@ -155,7 +155,7 @@ def _side(store: Store, name: str, folder: Path) -> Side:
             return Side(name, run, artifacts, _link(store.bring(ids["report"]) / "report.html", folder))
     raise UsageError(
         f"no run of {name} came to its report and is still here in full",
-        where=str(store.root),
+        where=store.told,
         expected="the name of a run, or of what it made",
         hint="nnpipe run SPEC makes what is missing; the report of a sweep compares its runs",
     )

@@ -26,6 +26,7 @@ from nnpipe.cli.options import (
     Until,
 )
 from nnpipe.cli.plan import start_told
+from nnpipe.errors import Interrupted
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.run import Run
@@ -59,6 +60,7 @@ def run(
     from nnpipe import api
     from nnpipe.cli.logged import logged
     from nnpipe.cli.progress import watching
+    from nnpipe.cli.text import folded
     from nnpipe.training.team import joining
 
     with logged(log_format) as events:
@@ -66,18 +68,23 @@ def run(
         if events:
             events.spec = plan.spec.name
         with watching(plan, sys.stderr if as_json else sys.stdout, quiet=quiet or joining(), log=events) as observer:
-            done = api.execute(
-                plan,
-                engine=engine,
-                device=device,
-                threads=threads,
-                checkpoint_every=checkpoint_every,
-                log=log,
-                memory=memory,
-                observer=observer,
-                jobs=jobs,
-                address=address,
-            )
+            try:
+                done = api.execute(
+                    plan,
+                    engine=engine,
+                    device=device,
+                    threads=threads,
+                    checkpoint_every=checkpoint_every,
+                    log=log,
+                    memory=memory,
+                    observer=observer,
+                    jobs=jobs,
+                    address=address,
+                )
+            except Interrupted as error:
+                if joining():  # the first process tells how to go on
+                    raise typer.Exit(error.exit_status) from error
+                raise
         if events and not joining():
             events.ended(done)
     if joining():  # the first process tells
@@ -85,7 +92,7 @@ def run(
     if as_json:
         print(json.dumps(done.to_json()))
     elif not events:
-        print("\n".join([*start_told(plan.start), *map(str, plan.decisions), *_outcome(done)]))
+        print("\n".join([*start_told(plan.start), *folded(plan.decisions), *_outcome(done)]))
 
 
 def _outcome(run: Run) -> list[str]:

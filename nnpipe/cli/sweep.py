@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from nnpipe.stages.work import Observer
     from nnpipe.sweeps.members import Watch
     from nnpipe.sweeps.sweep import Sweep
-
-UNLIMITED = 10_000  # columns, where nobody reads on a terminal
 
 
 def sweep(
@@ -75,6 +72,7 @@ def sweep(
 ) -> None:
     """Run every combination of a spec's matrix; compute once what they share; compare."""
     from nnpipe.api import open_store
+    from nnpipe.cli.text import width
     from nnpipe.sweeps import sweep as interface
 
     if table is not None and (table.is_dir() or not table.absolute().parent.is_dir()):
@@ -106,11 +104,6 @@ def sweep(
     print(json.dumps(done.to_json()) if as_json else "\n".join(_outcome(done, width())))
     if done.failed:
         raise StageError("; ".join(_failures(done)), hint="nnpipe show RUN tells more; the same command runs it again")
-
-
-def width() -> int:
-    """Columns of the terminal; without one, as many as are needed."""
-    return shutil.get_terminal_size((UNLIMITED, 24)).columns
 
 
 def _watch(family: Family, stream: TextIO, *, one_by_one: bool, quiet: bool) -> Watch:

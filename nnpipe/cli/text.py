@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 SHORT = 10  # characters of a digest that are shown
+UNLIMITED = 10_000  # columns, where nobody reads on a terminal
+
+
+def width() -> int:
+    """Columns of the terminal; without one, as many as are needed."""
+    return shutil.get_terminal_size((UNLIMITED, 24)).columns
+
+
+def folded(lines: Iterable[object]) -> list[str]:
+    """Lines that fit the terminal: what goes on below is indented."""
+    return [part for line in lines for part in textwrap.wrap(str(line), width(), subsequent_indent="  ")]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> list[str]:

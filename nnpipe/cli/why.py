@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,6 +46,7 @@ def why(
 ) -> None:
     """Tell why a stage would be computed, or what it would be reused from."""
     from nnpipe import api
+    from nnpipe.cli.text import folded
     from nnpipe.pipeline.graph import known_stage
 
     planned = api.plan(spec, set=overrides or (), store=store, device=device)
@@ -57,7 +57,7 @@ def why(
     answer["causes"] = [_explained(planned, each) for each in planned.stages if each.stage.name in causes]
     answer["start"] = planned.start if stage == "finetune" else None
     answer["precision"] = [decision.to_json() for decision in planned.decisions]
-    told = [*_why_told(answer), *start_told(answer["start"]), *map(str, planned.decisions)]
+    told = [*_why_told(answer), *start_told(answer["start"]), *folded(planned.decisions)]
     print(json.dumps(answer) if as_json else "\n".join(told))
 
 
@@ -172,7 +172,7 @@ def _newest_run(store: Store, name: str) -> dict[str, Any]:
         made = (r for r in store.runs.newest_first() if any(s["artifact"] == wanted for s in r["stages"]))
         run = next(made, None)
     if run is None:
-        raise UsageError(f"no run made {name}", where=str(Path(store.root)), hint="nnpipe ls shows the runs")
+        raise UsageError(f"no run made {name}", where=store.told, hint="nnpipe ls shows the runs")
     return dict(run)
 
 

@@ -95,8 +95,24 @@ def all_reduce(x: Tensor, *, largest: bool = False) -> None:
     Raises:
         StageError: one of the others is gone.
     """
-    try:
+    with _lost_told():
         distributed.all_reduce(x, distributed.ReduceOp.MAX if largest else distributed.ReduceOp.SUM)
+
+
+def broadcast(x: Tensor) -> None:
+    """Make x, in place, the first process's x.
+
+    Raises:
+        StageError: one of the others is gone.
+    """
+    with _lost_told():
+        distributed.broadcast(x, 0)
+
+
+@contextmanager
+def _lost_told() -> Iterator[None]:
+    try:
+        yield
     except RuntimeError as error:
         raise StageError(
             "another process was lost",

@@ -18,6 +18,7 @@ from nnpipe.errors import Interrupted, NnpipeError, SpecError, StageError
 from nnpipe.pipeline.event_log import warn
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.plan import Plan, make_plan
+from nnpipe.pipeline.precision import Decision
 from nnpipe.pipeline.run import StageResult
 from nnpipe.pipeline.runtime import Runtime
 from nnpipe.pipeline.spec import Spec, check_spec
@@ -32,6 +33,7 @@ class Order:
 
     start: the artifact that ``train.start`` meant when the run was planned, where the stage depends on it.
     force: whether to compute it even if it could be reused.
+    decisions: what ``precision: auto`` came to; ``spec`` has it in its place.
     """
 
     run: str
@@ -42,6 +44,7 @@ class Order:
     runtime: Runtime
     start: str | None = None
     force: bool = False
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def order(execution: Execution, stage: str) -> Order:
         runtime=replace(execution.runtime, log="none"),  # whoever records the run writes its event files
         start=plan.start["artifact"] if plan.start else None,
         force=stage in plan.force,
+        decisions=plan.decisions,
     )
 
 
@@ -91,6 +95,7 @@ def _execute(order: Order, observer: Observer, stopping: Event) -> StageResult:
         force=[order.stage] if order.force else [],
         start=order.start,
     )
+    plan = replace(plan, decisions=order.decisions)
     execution = Execution(plan, order.runtime, observer, stopping=stopping, latest=False, run=order.run)
     for planned in plan.stages[:-1]:
         if planned.record:

@@ -115,7 +115,7 @@ class Execution:
         if record is None:
             raise StageError(
                 f"what {result.name} made elsewhere is not in the store",
-                where=str(self.plan.store.root),
+                where=self.plan.store.told,
                 hint="every worker needs the same store under the same name",
             )
         self._records[result.name], self.results[result.name] = record, result
@@ -137,13 +137,13 @@ class Execution:
             report=self._report(),
             seconds=time.monotonic() - self._started,
             store=plan.store,
+            precision=[decision.to_json() for decision in plan.decisions],
         )
         details = {
             "status": run.status,
             "started": self._started_at.isoformat(timespec="seconds"),
             "whole_spec": self.whole_spec,
             "root": str(plan.root.resolve()),
-            "precision": [decision.to_json() for decision in plan.decisions],
             # Of no account where nothing was computed, and finding it out takes a tenth of such a run's time.
             "environment": self._environment if self._lasting else None,
             "error": None if error is None else str(error),

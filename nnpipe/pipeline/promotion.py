@@ -125,7 +125,7 @@ def rollback(store: Store, name: str, reason: str) -> Promotion:
     if len(line) < 2:
         found = f"{len(line)} champion" if line else "none"
         raise UsageError(
-            f"{name} has no champion to go back to", where=str(store.root), expected="two at least", found=found
+            f"{name} has no champion to go back to", where=store.told, expected="two at least", found=found
         )
     if not store.sound(line[-2]):
         hint = "nnpipe verify --repair, or the run that made it, computes it again"

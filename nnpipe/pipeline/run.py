@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -41,6 +41,7 @@ class Run:
     seconds: from the plan to the end.
     promotion: what the gate said and did, as JSON; None where the spec has none, or the run did not get so far.
     warnings: what went wrong after the run, and changed nothing of it.
+    precision: what ``precision: auto`` came to in each field that says so, as JSON.
     """
 
     run: str
@@ -53,13 +54,15 @@ class Run:
     store: Store
     promotion: JSON = None
     warnings: tuple[str, ...] = ()
+    precision: Sequence[JSON] = ()
 
     @classmethod
     def of_record(cls, record: JSON, store: Store) -> Run:
         """A run as the store has it."""
         stages = tuple(StageResult(**stage) for stage in record["stages"])
         names = ("run", "spec", "status", "metrics", "report", "seconds")
-        return cls(**{name: record[name] for name in names}, stages=stages, store=store)
+        told = {name: record[name] for name in names}
+        return cls(**told, stages=stages, store=store, precision=record.get("precision", ()))
 
     def artifact(self, stage: str) -> Artifact:
         """The artifact of a stage, opened for reading."""
@@ -98,6 +101,7 @@ class Run:
             "seconds": self.seconds,
             "promotion": self.promotion,
             "warnings": list(self.warnings),
+            "precision": list(self.precision),
         }
 
     def _repr_html_(self) -> str:

@@ -35,9 +35,9 @@ def run_leading(execution: Execution, team: Team) -> Run:
     try:
         run = run_local(execution)
     except BaseException as error:
-        team.tell({"status": ending(error)})
+        team.dismiss({"status": ending(error)})
         raise
-    team.tell({"status": run.status, "run": run.run})
+    team.dismiss({"status": run.status, "run": run.run})
     return run
 
 

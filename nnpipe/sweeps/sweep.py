@@ -216,7 +216,7 @@ def _report(execution: Execution, family: Family, answers: list[Answer], metrics
                 record = store.find(stage["key"])
                 if record is None:
                     what = f"what run {number} made is gone: {stage['name']}"
-                    raise StageError(what, where=str(store.root), hint="run it again: it is computed again")
+                    raise StageError(what, where=store.told, hint="run it again: it is computed again")
                 execution.given(_made_by(number, stage["name"]), record)
     made = execution.execute("sweep")
     ref = f"{family.name}/{LABEL}"

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TextIO
@@ -49,6 +49,7 @@ class Worker:
             "spec": plan.spec.model_dump(mode="json"),
             "root": str(plan.root.resolve()),
             "store": plan.store.place,
+            "decisions": [decision.to_json() for decision in plan.decisions],
             "settings": asdict(settings),
         }
         assert self._process.stdout is not None
@@ -141,9 +142,11 @@ def _listen(tasks: SimpleQueue[Any], stopping: Event) -> None:
 
 def _carry_out(task: JSON, observer: Observer, stopping: Event) -> Answer:
     from nnpipe import api
+    from nnpipe.pipeline.precision import Decision
 
     try:
         plan = api.plan(task["spec"], store=task["store"], root=task["root"])
+        plan = replace(plan, decisions=tuple(Decision(**told) for told in task["decisions"]))
         return carry_out(plan, Settings(**task["settings"]), observer, stopping)
     except NnpipeError as error:
         return Answer(status="failed", error=error.what)

@@ -237,7 +237,7 @@ class _Run:
         }
 
     def _restore(self) -> None:
-        found = self.watch.checkpoints.load()
+        found = self.team.first(self.watch.checkpoints.load)
         if found is None:
             return
         state = unflatten(*found)

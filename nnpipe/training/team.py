@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
@@ -19,11 +19,15 @@ from typing import TYPE_CHECKING, Any
 from nnpipe.errors import Interrupted, NnpipeError, StageError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
     from torch.distributed import Store  # type: ignore[attr-defined]
 
+    State = tuple[dict[str, np.ndarray], Any]  # named arrays, and a JSON document
+
 SIZE = "WORLD_SIZE"  # what tells a process that it has company
 VARIABLES = (SIZE, "RANK", "MASTER_ADDR", "MASTER_PORT")  # of torch's env:// initialisation
+PATIENCE = 5.0  # seconds in which the others should hear that it is over
 LOOK = 0.05  # seconds between two looks at whether there is something to join in
 AGREEMENT = 0.1  # seconds, about, between two agreements whether to stop
 
@@ -43,6 +47,10 @@ class Alone:
     def stopping(self, wish: Event) -> bool:
         """Whether to stop after this step, as one of the processes wishes; it may take a few steps to be heard."""
         return wish.is_set()
+
+    def first(self, load: Callable[[], State | None]) -> State | None:
+        """The checkpoint that the first process loads: on other machines there may be none, or an older one."""
+        return load()
 
     def check_same(self, state: Any) -> None:
         """Refuse to go on where another process has another ``state``, such as a checkpoint holds.
@@ -71,18 +79,31 @@ class Team(Alone):
         self._told += 1
         self._store.set(f"task/{self._told}", json.dumps(task))
 
+    def dismiss(self, task: dict[str, Any]) -> None:
+        """Tell the others that it is over, and how; wait until they heard it, as the store of keys may end with us."""
+        self.tell(task)
+        given_up = time.monotonic() + PATIENCE
+        while self._store.add("heard", 0) < self.size - 1 and time.monotonic() < given_up:
+            time.sleep(LOOK)
+
     def next(self, stopping: Event) -> dict[str, Any]:
         """The next thing that the leader tells, however long it takes.
 
         Raises:
             Interrupted: somebody asked this process to stop.
+            StageError: the leader is gone.
         """
         self._told += 1
-        while not self._store.check([f"task/{self._told}"]):
-            if stopping.is_set():
-                raise Interrupted("stopped while another process was at work")
-            time.sleep(LOOK)
-        task: dict[str, Any] = json.loads(self._store.get(f"task/{self._told}"))
+        try:
+            while not self._store.check([f"task/{self._told}"]):
+                if stopping.is_set():
+                    raise Interrupted("stopped while another process was at work")
+                time.sleep(LOOK)
+            task: dict[str, Any] = json.loads(self._store.get(f"task/{self._told}"))
+            if "status" in task:
+                self._store.add("heard", 1)
+        except RuntimeError as error:  # of torch, whose store of keys is gone
+            raise StageError("the first process is gone", hint="it tells why, if it could") from error
         return task
 
     @contextmanager
@@ -103,8 +124,6 @@ class Team(Alone):
             cuda.set_device(device)
         group = PrefixStore(f"group/{self._told}", self._store)
         distributed.init_process_group(backend, store=group, rank=self.rank, world_size=self.size)
-        self._steps = self._left = 1
-        self._agreed = time.monotonic()
         try:
             yield
         except Interrupted:
@@ -150,6 +169,30 @@ class Team(Alone):
         stop, self._steps = self._largest(int(wish.is_set()), min(steps, 2 * self._steps))
         self._left, self._agreed = self._steps, now
         return bool(stop)
+
+    def first(self, load: Callable[[], State | None]) -> State | None:
+        import numpy as np
+        import torch
+        from safetensors.numpy import load as unpack
+        from safetensors.numpy import save as pack
+
+        from nnpipe.models.share import broadcast
+
+        # Training begins, and steps of another duration: the first of them asks whether to stop.
+        self._steps, self._left, self._agreed = 1, 1, time.monotonic()
+        found = load() if self.leads else None
+        data = b""
+        if found:
+            tensors, document = found
+            text = np.frombuffer(json.dumps(document).encode(), dtype=np.uint8)
+            data = pack({**{name: np.ascontiguousarray(t) for name, t in tensors.items()}, "document": text})
+        (size,) = self._largest(len(data))
+        if not size:
+            return None
+        sent = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(size, dtype=torch.uint8)
+        broadcast(sent)
+        tensors = unpack(sent.numpy().tobytes())
+        return tensors, json.loads(tensors.pop("document").tobytes())
 
     def check_same(self, state: Any) -> None:
         from nnpipe.training.checkpoint import flatten

@@ -40,3 +40,17 @@ def test_what_auto_comes_to_is_told_below_the_plan_and_below_why(nnpipe, here):
             "reason": "mean_squared_error needs it",
             "measured": None,
         }
+
+
+def test_what_auto_comes_to_fits_a_narrow_terminal(nnpipe, here, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    asked = ("--set", "train.precision=auto", "--set", "train.loss=mean_squared_error", "--device", "cpu")
+    lines = nnpipe("plan", "tiny.yaml", *asked).out.splitlines()[-3:-1]
+    assert lines == ["train.precision auto -> float32:", "  mean_squared_error needs it"]
+
+
+def test_what_auto_came_to_is_in_the_json_of_a_run(nnpipe, here):
+    asked = ("--set", "train.precision=auto", "--set", "train.loss=mean_squared_error", "--until", "ingest")
+    planned = nnpipe("plan", "tiny.yaml", *asked, "--json")
+    done = nnpipe("run", "tiny.yaml", "--engine", "local", *asked, "--json")
+    assert done.json["precision"] == planned.json["precision"]

@@ -151,6 +151,13 @@ def test_mistakes_are_told(nnpipe, cache, words, status, told):
     assert told in answer.err
 
 
+def test_a_folder_that_cannot_be_a_store_ends_a_run_at_once(nnpipe, cache, computed):
+    answer = nnpipe("run", computed / "tiny.yaml", "--store", f"file://{computed / 'tiny.yaml'}", *FAST)
+    assert answer.status == 1
+    assert "the shared folder fails" in answer.err
+    assert "going on without" not in answer.err
+
+
 def test_a_bucket_that_is_not_there_ends_a_run_at_once(nnpipe, cache, bucket, computed):
     answer = nnpipe("run", computed / "tiny.yaml", "--store", "s3://not-made/x", *FAST)
     assert answer.status == 1

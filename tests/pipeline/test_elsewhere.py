@@ -110,3 +110,12 @@ def test_what_was_made_in_another_store_is_refused(tmp_path):
     with pytest.raises(StageError, match="not in the store") as caught:
         begin(tmp_path / "ours").accept(elsewhere_made)
     assert "same store" in caught.value.hint
+
+
+def test_what_auto_came_to_is_told_by_what_another_process_makes(tmp_path):
+    execution = begin(tmp_path / "store", SPEC | {"train": {**SPEC["train"], "precision": "auto"}})
+    made = elsewhere(execution, "finetune")
+    assert isinstance(made, StageResult)
+    record = execution.plan.store.find(made.key)
+    assert record.made["precision"] == ["train.precision auto -> float32: mean_squared_error needs it"]
+    assert record.recipe["config"]["train"]["precision"] == "float32"

@@ -216,3 +216,13 @@ def test_a_folder_that_fails_is_told_as_the_shared_folder(tmp_path):
     with pytest.raises(RemoteError, match="shared folder fails") as caught:
         objects_at(f"file://{tmp_path / 'nfs'}").read("x")
     assert f"{tmp_path}/nfs/x" in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_its_reason(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    objects = objects_at(f"file://{tmp_path / 'file'}")
+    for call in (lambda: objects.write("x", b""), lambda: objects.create("x", b"")):
+        with pytest.raises(RemoteError, match="shared folder fails") as caught:
+            call()
+        assert str(caught.value).count("hint") == 1
+        assert "File exists" in str(caught.value) or "Not a directory" in str(caught.value)

@@ -193,7 +193,9 @@ def all_fits(folder: Path, team: Team) -> None:
         for name, case in CASES.items():
             keep(name, train(case, FileWatch(folder / "none"), team))
         # One process has left a checkpoint in the middle of its first epoch.
-        keep("resumed", train(RESUMED, FileWatch(folder / "by-one.safetensors"), team, seed=9))
+        # On another machine the others would find none.
+        begun = folder / ("by-one.safetensors" if team.leads else "none")
+        keep("resumed", train(RESUMED, FileWatch(begun), team, seed=9))
         # Only the other process is asked to stop.
         watch = FileWatch(folder / "by-two.safetensors")
         watch.stopping = Event() if team.leads else Wish(1)

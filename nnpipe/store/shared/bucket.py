@@ -91,7 +91,7 @@ class Bucket:
         except Exception as error:
             code = _code(error)
             if code == "NoSuchBucket":
-                raise self._refused(name, "there is no such bucket", error, "make it, or mend the URL") from error
+                raise RemoteError("there is no such bucket", where=self.url, hint="make it, or mend the URL") from error
             if isinstance(error, FileNotFoundError):
                 raise FileNotFoundError(name) from error
             if isinstance(error, FileExistsError) or code in ("PreconditionFailed", "ConditionalRequestConflict"):

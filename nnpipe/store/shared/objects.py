@@ -107,13 +107,13 @@ class Folder:
             return (self.root / name).read_bytes()
 
     def write(self, name: str, data: bytes) -> None:
-        with self._told(name):
+        with self._told(name, writing=True):
             write_file(self.root / name, data)
 
     def create(self, name: str, data: bytes) -> bool:
         path = self.root / name
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        with self._told(name):
+        with self._told(name, writing=True):
             write_file(beside, data)
             try:
                 os.link(beside, path)  # refused, in one step, where there is something
@@ -134,11 +134,13 @@ class Folder:
             shutil.copyfileobj(source, file)
 
     def copy(self, name: str, target: str) -> None:
+        if not (self.root / name).exists():
+            raise FileNotFoundError(name)
         self._put(self.root / name, self.root / target)
 
     def remove(self, *names: str) -> None:
         for name in names:
-            with self._told(name), suppress(FileNotFoundError):
+            with suppress(FileNotFoundError), self._told(name):
                 (self.root / name).unlink()
 
     def entries(self, prefix: str) -> list[Entry]:
@@ -152,7 +154,7 @@ class Folder:
 
     def _put(self, source: Path, path: Path) -> None:
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        with self._told(path.relative_to(self.root).as_posix()):
+        with self._told(path.relative_to(self.root).as_posix(), writing=True):
             make_directory(path.parent)
             try:
                 shutil.copyfile(source, beside)
@@ -164,13 +166,13 @@ class Folder:
             flush(path)
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
+    def _told(self, name: str, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise FileNotFoundError(name) from error
         except OSError as error:
+            if isinstance(error, (FileNotFoundError, NotADirectoryError)) and not writing:
+                raise FileNotFoundError(name) from error
+            cause = error.__cause__ if isinstance(error, StoreError) else error
+            found = (cause.strerror if isinstance(cause, OSError) else "") or str(cause or error)
             hint = "is the folder mounted, and may you write there?"
-            raise RemoteError(
-                f"the shared folder fails: {error.strerror or error}", where=f"{self.url}/{name}", hint=hint
-            ) from error
+            raise RemoteError("the shared folder fails", where=f"{self.url}/{name}", found=found, hint=hint) from error

@@ -76,7 +76,8 @@ class SharedStore(Store):
 
     def prepare(self) -> None:
         super().prepare()
-        self.line.try_to(self.remote.prepare)
+        if self.line.try_to(self.remote.exists) is False:
+            self.line.ask(self.remote.prepare)  # a place where none can be made is told at once
         if len(self.outbox):
             self.line.try_to(self.send)
 
