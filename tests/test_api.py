@@ -142,3 +142,10 @@ def test_a_run_in_another_thread_leaves_signals_alone(tmp_path):
     thread.start()
     thread.join()
     assert handlers == [signal.getsignal(signal.SIGINT)]
+
+
+def test_a_sweep_is_not_begun_by_each_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(nnpipe.UsageError, match="a sweep is begun by one process"):
+        nnpipe.sweep("specs/digits.yaml", set={"matrix.seed": [0, 1]})

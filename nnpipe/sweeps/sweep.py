@@ -25,6 +25,7 @@ from nnpipe.stages.work import Silent
 from nnpipe.store.store import Store
 from nnpipe.sweeps.member import Answer, Settings
 from nnpipe.sweeps.members import Members, Watch
+from nnpipe.training.team import started_together
 
 if TYPE_CHECKING:
     from nnpipe.pipeline.given import Overrides, SpecLike
@@ -133,6 +134,9 @@ def sweep(
     check_engine(engine, address, jobs if engine == "dask" else None)
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs", expected="at least 1", found=str(jobs))
+    if (processes := started_together()) > 1:
+        hint = "nnpipe run trains in several processes; --jobs carries out several runs at a time"
+        raise UsageError("a sweep is begun by one process", expected="1", found=f"{processes}, by torchrun", hint=hint)
     family = read_family(spec, set=set, root=root)
     at_once = len(family.members) if engine == "dask" else 1
     workers, threads = (1, threads) if address else workers_and_threads(jobs, threads, at_once)

@@ -220,10 +220,15 @@ def joining() -> bool:
     return team is not None and not team.leads
 
 
+def started_together() -> int:
+    """How many processes were started together with this one, which counts; 1 where it is alone. Loads no torch."""
+    return int(os.environ[SIZE]) if all(name in os.environ for name in VARIABLES) else 1
+
+
 @cache
 def team_of_this_process() -> Team | None:
     """The processes that were started together with this one; None where it is alone."""
-    if any(name not in os.environ for name in VARIABLES) or int(os.environ[SIZE]) == 1:
+    if started_together() == 1:
         return None
     from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
