@@ -49,7 +49,7 @@ def test_what_auto_comes_to_fits_a_narrow_terminal(nnpipe, here, monkeypatch):
     assert lines == ["train.precision auto -> float32:", "  mean_squared_error needs it"]
 
 
-def test_what_auto_came_to_is_in_the_json_of_a_run(nnpipe, here):
+def test_what_auto_came_to_is_in_the_json_of_a_run(nnpipe, copied):
     asked = ("--set", "train.precision=auto", "--set", "train.loss=mean_squared_error", "--until", "ingest")
     planned = nnpipe("plan", "tiny.yaml", *asked, "--json")
     done = nnpipe("run", "tiny.yaml", "--engine", "local", *asked, "--json")
