@@ -18,6 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from flows import server_process
+
 SPEC = """\
 version: 1
 name: shades
@@ -151,9 +153,10 @@ class Schedule:
 
     def kill_server(self) -> None:
         """SIGKILL for Prefect's server."""
-        for process, command in descendants(self.process.pid).items():
-            if is_server(command):
-                kill(process)
+        servers = [process for process, command in descendants(self.process.pid).items() if is_server(command)]
+        assert servers, "no server to kill"
+        for process in servers:
+            kill(process)
 
     def stop(self) -> int:
         """Ctrl-C; the exit status."""
@@ -182,7 +185,7 @@ def kill(process: int) -> None:
 
 def is_server(command: str) -> bool:
     """Whether a command line is that of Prefect's server."""
-    return "server.py" in command
+    return server_process.__file__ in command
 
 
 def descendants(process: int) -> dict[int, str]:
