@@ -28,6 +28,7 @@ from flows.states import in_our_words, over, together, weightiest
 from flows.tasks import OPTIONS
 from flows.worker import carry_out_stage, stop
 from nnpipe.errors import Interrupted, NnpipeError, StageError
+from nnpipe.pipeline.compute import Unforeseen
 from nnpipe.pipeline.elsewhere import Failure, order
 from nnpipe.pipeline.run import Run, StageResult, ending
 from nnpipe.pipeline.sweep import meanings
@@ -159,7 +160,8 @@ class Fleet:
     def _note(self, execution: Execution, stage: str, failure: Failure) -> None:
         self._errors[execution.name].append(failure.error)
         self._failed = self._failed or not isinstance(failure.error, Interrupted)
-        execution.traceback = execution.traceback or failure.traceback
+        if isinstance(failure.error, Unforeseen):
+            execution.traceback = execution.traceback or failure.error.traceback
         execution.observer.finished(stage, ending(failure.error), failure.seconds)
 
     def _finish(self, execution: Execution) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,11 +26,14 @@ Names = Annotated[
 URL_HINT = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or file:///FOLDER"
 
 
+def _place(option: str) -> Any:
+    """The option that names the shared store."""
+    return typer.Option(option, metavar="URL", help=f"{URL_HINT}; by default --store, if it is one.")
+
+
 def push(
     names: Names = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="URL", help=f"{URL_HINT}; by default --store, if it is one.")
-    ] = None,
+    to: Annotated[str | None, _place("--to")] = None,
     store: StorePlace = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:
@@ -45,9 +48,7 @@ def push(
 
 def pull(
     names: Names = None,
-    source: Annotated[
-        str | None, typer.Option("--from", metavar="URL", help=f"{URL_HINT}; by default --store, if it is one.")
-    ] = None,
+    source: Annotated[str | None, _place("--from")] = None,
     store: StorePlace = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:

@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any
 
 from nnpipe.errors import Interrupted, NnpipeError, SpecError, StageError
+from nnpipe.pipeline.compute import Unforeseen
 from nnpipe.pipeline.event_log import warn
 from nnpipe.pipeline.execute import Execution
 from nnpipe.pipeline.plan import Plan, make_plan
@@ -49,11 +50,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no result. traceback: of an error that is none of ours."""
+    """Why there is no result."""
 
     error: NnpipeError
     seconds: float = 0.0
-    traceback: str | None = None
 
 
 def order(execution: Execution, stage: str) -> Order:
@@ -81,7 +81,7 @@ def carry_out(order: Order, observer: Observer, stopping: Event) -> StageResult 
     try:
         return _execute(order, observer, stopping)
     except Exception as error:
-        return Failure(_in_our_words(error), time.monotonic() - began, _traceback(error))
+        return Failure(_in_our_words(error), time.monotonic() - began)
 
 
 def _execute(order: Order, observer: Observer, stopping: Event) -> StageResult:
@@ -115,11 +115,10 @@ def _settled(plan: Plan) -> Spec:
 
 def _in_our_words(error: Exception) -> NnpipeError:
     """An error that can be sent: one of ours that is made of a text and facts."""
-    if isinstance(error, NnpipeError) and not isinstance(error, SpecError):
+    if isinstance(error, SpecError):
+        return StageError(str(error))
+    if isinstance(error, NnpipeError):
         return error
-    return StageError(str(error) if isinstance(error, SpecError) else f"{type(error).__name__}: {error}")
-
-
-def _traceback(error: Exception) -> str | None:
-    unforeseen = error if not isinstance(error, NnpipeError) else error.__cause__
-    return "".join(traceback.format_exception(unforeseen)) if unforeseen else None
+    unforeseen = Unforeseen(f"{type(error).__name__}: {error}")
+    unforeseen.traceback = "".join(traceback.format_exception(error))
+    return unforeseen
